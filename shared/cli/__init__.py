@@ -1,0 +1,1 @@
+"""The `fraud` command: one module per command, each imported only when it is run."""
