@@ -1,0 +1,1 @@
+"""The event bus: topics, and how functions publish to them."""

@@ -1,0 +1,1 @@
+"""What functions and their callers say to each other: events, requests, answers and problems."""
