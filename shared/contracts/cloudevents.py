@@ -109,9 +109,7 @@ def to_structured(event: Event) -> bytes:
     return orjson.dumps(document)
 
 
-def from_kafka(
-    key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes | None]] | None
-) -> Event:
+def from_kafka(key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes | None]] | None) -> Event:
     """Read a Kafka record in binary or structured mode.
 
     Raises:

@@ -35,15 +35,11 @@ class Decision(BaseModel):
     transaction_id: str
     decision: Verdict
     score: Score = Field(description="Calibrated probability of fraud.")
-    reasons: list[Reason] = Field(
-        description="Why it was not approved, the strongest first; empty for approvals."
-    )
+    reasons: list[Reason] = Field(description="Why it was not approved, the strongest first; empty for approvals.")
     model_version: str = Field(
         description="Version in the model registry; ends in -request-only when the store was away."
     )
-    policy_version: str = Field(
-        description="Digest of the thresholds that turned the score into the decision."
-    )
+    policy_version: str = Field(description="Digest of the thresholds that turned the score into the decision.")
     as_of: Timestamp = Field(description="Event time to which the features hold.")
     degraded: bool = Field(description="True when answered without the card's history.")
     decision_id: str = Field(description="UUIDv8, the same for every retry of the same decision.")
@@ -74,7 +70,7 @@ def decision_id(event_time_ms: int, transaction_id: str, model_version: str, pol
     The first 48 bits are the transaction's event time in UTC milliseconds, the rest (beside version and variant) a
     BLAKE2b digest of transaction id, model version and policy version.
     """
-    text = "\x00".join((transaction_id, model_version, policy_version))
+    text = f"{transaction_id}\x00{model_version}\x00{policy_version}"
     digest = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=16).digest())
     value = (event_time_ms & 0xFFFF_FFFF_FFFF) << 80
     value |= 0x8 << 76

@@ -83,9 +83,7 @@ class Transaction(BaseModel):
     )
 
     transaction_id: Text = Field(description="Unique per card; a repeated id is the same transaction.")
-    card_id: Annotated[Text, AfterValidator(_token)] = Field(
-        description="Token of the card, never its number."
-    )
+    card_id: Annotated[Text, AfterValidator(_token)] = Field(description="Token of the card, never its number.")
     currency: Annotated[str, AfterValidator(_known_currency)] = Field(
         description="ISO 4217 code of the card's billing currency."
     )

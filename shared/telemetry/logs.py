@@ -17,9 +17,7 @@ class _Formatter(OrjsonFormatter):
         super().__init__("%(message)s", reserved_attrs=[*RESERVED_ATTRS, "color_message", "websocket"])
         self._identity = {"service": service, "replica": replica}
 
-    def add_fields(
-        self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]
-    ) -> None:
+    def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
         log_data["time"] = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         log_data["level"] = record.levelname.lower()
         log_data["logger"] = record.name
@@ -39,9 +37,7 @@ def configure(service: str, level: str | None = None) -> None:
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Formatter(service, os.environ.get("HOSTNAME") or str(os.getpid())))
-    logging.basicConfig(
-        handlers=[handler], level=level or os.environ.get("FRAUD_LOG_LEVEL", "INFO"), force=True
-    )
+    logging.basicConfig(handlers=[handler], level=level or os.environ.get("FRAUD_LOG_LEVEL", "INFO"), force=True)
     logging.captureWarnings(capture=True)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logger = logging.getLogger(name)
