@@ -11,7 +11,7 @@ from shared.contracts.card_numbers import mask_card_numbers
 
 MEDIA_TYPE = "application/problem+json"
 _MAX_ERRORS = 20
-_MAX_POINTER = 200
+_MAX_FIELD = 200
 _PLAIN_MESSAGES = {
     "extra_forbidden": "is not a known field",
     "missing": "is required",
@@ -71,7 +71,7 @@ def from_validation(error: ValidationError, status: int = 422, at: tuple[str | i
         at: Path of the validated part in the whole document.
     """
     found = error.errors(include_url=False, include_context=False, include_input=False)
-    errors = [_field_error(item, at) for item in found[:_MAX_ERRORS]]
+    errors = [_from_pydantic(item, at) for item in found[:_MAX_ERRORS]]
     return problem(status, describe(errors), errors)
 
 
@@ -80,7 +80,11 @@ def describe(errors: Iterable[FieldError]) -> str:
     return "; ".join(f"{error.field or 'document'}: {error.detail}" for error in errors)
 
 
-def _field_error(item: Mapping[str, Any], at: tuple[str | int, ...]) -> FieldError:
+def field_error(field: str, detail: str) -> FieldError:
+    """Say what is wrong with one field; a card number in the field's name is masked."""
+    return FieldError(field=mask_card_numbers(field)[:_MAX_FIELD], detail=detail)
+
+
+def _from_pydantic(item: Mapping[str, Any], at: tuple[str | int, ...]) -> FieldError:
     path = ".".join(str(part) for part in (*at, *item["loc"]))
-    detail = _PLAIN_MESSAGES.get(item["type"], item["msg"])
-    return FieldError(field=mask_card_numbers(path)[:_MAX_POINTER], detail=detail)
+    return field_error(path, _PLAIN_MESSAGES.get(item["type"], item["msg"]))

@@ -21,21 +21,30 @@ class Trace(NamedTuple):
         """The header value that hands the trace on, with this span as the parent."""
         return f"00-{self.trace_id}-{self.span_id}-{self.flags}"
 
+    @property
+    def sampled(self) -> bool:
+        """The caller asks to record this trace: every function logs a line for it."""
+        return self.flags[1] in "13579bdf"
+
 
 def continue_trace(traceparent: str | None) -> Trace:
-    """Continue the caller's trace in a new span, or start a trace where there is none or a malformed one.
+    """Continue the caller's trace in a new span, or start an unsampled one where there is none or a malformed one.
 
     Source: W3C Trace Context Level 1, section 3.2 (invalid values restart the trace, unknown versions are read as 00).
     """
-    random = os.urandom(24)
-    span_id = random[:8].hex()
     if traceparent is not None:
         match = _TRACEPARENT.fullmatch(traceparent)
         if match is not None:
             version, trace_id, parent_id, flags = match.groups()
             if version != "ff" and trace_id != "0" * 32 and parent_id != "0" * 16:
-                return Trace(trace_id, span_id, flags)
-    return Trace(random[8:].hex(), span_id, "01")
+                return Trace(trace_id, os.urandom(8).hex(), flags)
+    return start_trace(sampled=False)
+
+
+def start_trace(*, sampled: bool) -> Trace:
+    """Start a trace of our own."""
+    random = os.urandom(24).hex()
+    return Trace(random[16:], random[:16], "01" if sampled else "00")
 
 
 def set_current(trace: Trace | None) -> None:

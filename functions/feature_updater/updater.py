@@ -1,0 +1,62 @@
+"""Applying transaction events to the feature store."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+from prometheus_client import Counter
+from redis.exceptions import RedisError
+
+from shared.batching import Batcher, Overloaded
+from shared.contracts import cloudevents
+from shared.contracts.cloudevents import Event, PoisonEvent
+from shared.contracts.event_time import now_milliseconds
+from shared.contracts.transaction import Transaction
+from shared.features.catalogue import Settings
+from shared.features.online import FeatureRead
+from shared.hosts.outcome import ServiceAway
+
+UPDATES: Final = Counter("fraud_feature_updates_total", "Transaction events applied to the feature store.", ["status"])
+
+
+class FeatureStore(Protocol):
+    """The online feature engine."""
+
+    async def record_and_read(self, transactions: Sequence[Transaction]) -> list[FeatureRead]:
+        """Record transactions; what is known already stays as it is."""
+
+
+class Updater:
+    """Applies events; those that wait at the same moment share a round trip.
+
+    An event that the scorer or an earlier delivery has recorded already changes nothing.
+    """
+
+    def __init__(self, store: FeatureStore, settings: Settings, timeout_seconds: float) -> None:
+        self._store = store
+        self._settings = settings
+        self._timeout = timeout_seconds
+        self._batcher: Batcher[Transaction, FeatureRead] = Batcher(self._record, deadline_seconds=timeout_seconds)
+
+    async def handle(self, event: Event) -> None:
+        """Apply one event.
+
+        Raises:
+            PoisonEvent: It is no transaction, or one from the future.
+            pydantic.ValidationError: A field is wrong.
+            ServiceAway: The feature store did not answer in time.
+        """
+        if event.type != cloudevents.TRANSACTION:
+            raise PoisonEvent(f"expected an event of type {cloudevents.TRANSACTION}")
+        transaction = Transaction.from_event(event.data)
+        if self._settings.refuses(transaction.event_time_ms, now_milliseconds()):
+            raise PoisonEvent("timestamp: lies too far ahead of the clock")
+        try:
+            read = await self._batcher.submit(transaction)
+        except (RedisError, OSError, TimeoutError, Overloaded) as error:
+            raise ServiceAway(f"the feature store is away ({type(error).__name__})") from error
+        UPDATES.labels(read.status.value).inc()
+
+    async def _record(self, transactions: Sequence[Transaction]) -> list[FeatureRead]:
+        async with asyncio.timeout(self._timeout):
+            return await self._store.record_and_read(transactions)

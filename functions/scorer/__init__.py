@@ -1,0 +1,1 @@
+"""HTTP function: a transaction in, a decision out."""

@@ -1,0 +1,76 @@
+"""Where the scorer's parts are put together; tests hand in others."""
+
+import atexit
+from dataclasses import dataclass
+
+from redis.asyncio import Redis
+
+from functions.scorer.decider import Decider
+from functions.scorer.front_door import Application, FrontDoor
+from functions.scorer.handler import ScoreHandler
+from functions.scorer.health import Health
+from functions.scorer.settings import ScorerSettings
+from functions.scorer.store_guard import FeatureStore, StoreGuard
+from shared.batching import Batcher
+from shared.bus.outbox import Outbox
+from shared.bus.publisher import Publisher
+from shared.features.catalogue import CATALOGUE, Catalogue
+from shared.features.online import OnlineFeatures
+from shared.registry import ModelFollower
+
+_FLUSH_SECONDS = 5.0
+
+
+@dataclass
+class Scorer:
+    """A composed scorer."""
+
+    app: FrontDoor
+    publisher: Publisher
+    models: ModelFollower
+
+
+def compose(
+    settings: ScorerSettings | None = None,
+    features: FeatureStore | None = None,
+    publisher: Publisher | None = None,
+    models: ModelFollower | None = None,
+    catalogue: Catalogue = CATALOGUE,
+) -> Scorer:
+    """Put a scorer together; what is not handed in is made from the settings. Connects to nothing yet."""
+    settings = settings or ScorerSettings()
+    features = features or OnlineFeatures(Redis.from_url(settings.redis_url.get_secret_value()), catalogue)
+    publisher = publisher or Publisher(
+        settings.kafka_bootstrap_servers, Outbox(settings.fraud_state_dir / "outbox"), settings.fraud_buffer_events
+    )
+    models = models or _follow_models(settings)
+    decider = Decider(
+        StoreGuard(features, settings.fraud_store_timeout_ms / 1e3),
+        features.request_only_vector,
+        lambda: models.current,
+        publisher,
+        catalogue,
+    )
+    batcher = Batcher(
+        decider.decide,
+        max_waiting=settings.fraud_queue_length,
+        deadline_seconds=settings.fraud_queue_deadline_ms / 1e3,
+    )
+    handler = ScoreHandler(batcher, catalogue.settings)
+    health = Health(lambda: models.available)
+
+    def build_api() -> Application:
+        from functions.scorer.api import build_api as build  # noqa: PLC0415 - FastAPI is a third of the cold start
+
+        return build(handler, health, catalogue)
+
+    def start() -> None:
+        models.start()
+        publisher.keep_recovering()
+        atexit.register(publisher.close, _FLUSH_SECONDS)
+
+    return Scorer(FrontDoor(handler, health, build_api, start), publisher, models)
+
+
+def _follow_models(settings: ScorerSettings) -> ModelFollower:
+    raise RuntimeError(settings)

@@ -1,0 +1,249 @@
+"""From transactions to decisions: read features, predict, decide, hand over the events."""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import orjson
+
+from functions.scorer import metrics
+from functions.scorer.store_guard import StoreAway, StoreGuard
+from shared.bus import topics
+from shared.contracts import cloudevents
+from shared.contracts.cloudevents import Event
+from shared.contracts.decision import FeatureValue, decision_id
+from shared.contracts.event_time import now_milliseconds, to_rfc3339
+from shared.contracts.transaction import Transaction
+from shared.features.catalogue import Catalogue
+from shared.features.online import FeatureRead
+from shared.scoring.bundle import Bundle, ServedModel
+from shared.scoring.reasons import top_reasons
+from shared.telemetry.tracing import Trace
+
+_log = logging.getLogger(__name__)
+_SOURCE = "/fraud/scorer"
+REQUEST_ONLY_SUFFIX = "-request-only"
+
+
+class ModelInUse(Protocol):
+    """An immutable snapshot of the model that answers."""
+
+    @property
+    def version(self) -> str:
+        """Version in the registry."""
+
+    @property
+    def bundle(self) -> Bundle:
+        """The loaded model."""
+
+
+class EventSink(Protocol):
+    """Where events go without waiting."""
+
+    def publish(self, items: Sequence[tuple[str, Event]]) -> None:
+        """Take events, each with its topic."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRequest:
+    """One validated transaction with the trace of its request."""
+
+    transaction: Transaction
+    trace: Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One decision, as the caller gets it.
+
+    Attributes:
+        body: Fields of `shared.contracts.decision.Decision`.
+        features: The vector by name; None where it is unknown.
+        timings: Milliseconds per stage.
+    """
+
+    body: dict[str, Any]
+    features: dict[str, FeatureValue]
+    timings: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Vectors:
+    """Feature vectors of a batch, and how they were come by."""
+
+    rows: list[tuple[FeatureValue, ...]]
+    statuses: list[str]
+    degraded: str | None
+
+
+class Decider:
+    """Decides batches of transactions.
+
+    Args:
+        store: Record-and-read of the feature store behind its time limit.
+        request_only_vector: Features of a transaction alone, the others None, in the catalogue's order.
+        model: Returns the model in use; asked once per batch, so that no vector meets two models.
+        sink: Takes the decision events, and the transactions that the store has not seen.
+        catalogue: Names the vector's columns.
+    """
+
+    def __init__(
+        self,
+        store: StoreGuard,
+        request_only_vector: Callable[[Transaction], tuple[FeatureValue, ...]],
+        model: Callable[[], ModelInUse],
+        sink: EventSink,
+        catalogue: Catalogue,
+    ) -> None:
+        self._store = store
+        self._request_only_vector = request_only_vector
+        self._model = model
+        self._sink = sink
+        self._catalogue = catalogue
+        self._columns: dict[int, tuple[ServedModel, np.ndarray[Any, np.dtype[np.intp]]]] = {}
+
+    async def decide(self, requests: Sequence[ScoreRequest]) -> list[Answer]:
+        """Decide a batch.
+
+        Raises:
+            ModelUnavailable: There is no model at all.
+        """
+        in_use = self._model()
+        started = time.perf_counter()
+        vectors = await self._read([request.transaction for request in requests])
+        read = time.perf_counter()
+        degraded = vectors.degraded is not None
+        served = in_use.bundle.request_only if degraded else in_use.bundle.main
+        version = in_use.version + REQUEST_ONLY_SUFFIX if degraded else in_use.version
+        matrix = self._matrix(served, vectors.rows)
+        scores = served.predictor.score(matrix).tolist()
+        verdicts = [served.policy.decide(score) for score in scores]
+        reasons = self._reasons(served, matrix, vectors.rows, verdicts)
+        predicted = time.perf_counter()
+        timings = {"features": (read - started) * 1e3, "predict": (predicted - read) * 1e3}
+        answers = []
+        for i, request in enumerate(requests):
+            transaction = request.transaction
+            identity = decision_id(
+                transaction.event_time_ms, transaction.transaction_id, version, served.policy.version
+            )
+            body = {
+                "transaction_id": transaction.transaction_id,
+                "decision": verdicts[i],
+                "score": scores[i],
+                "reasons": reasons[i],
+                "model_version": version,
+                "policy_version": served.policy.version,
+                "as_of": to_rfc3339(transaction.event_time_ms),
+                "degraded": degraded,
+                "decision_id": identity,
+            }
+            answers.append(Answer(body, dict(zip(self._catalogue.names, vectors.rows[i], strict=True)), timings))
+        self._hand_over(requests, answers, vectors)
+        self._observe(requests, answers, vectors, timings | {"publish": (time.perf_counter() - predicted) * 1e3})
+        return answers
+
+    async def _read(self, transactions: list[Transaction]) -> _Vectors:
+        try:
+            reads: list[FeatureRead] = await self._store.record_and_read(transactions)
+        except StoreAway as away:
+            rows = [self._request_only_vector(transaction) for transaction in transactions]
+            return _Vectors(rows, ["unread"] * len(rows), away.reason)
+        return _Vectors([read.values for read in reads], [read.status.value for read in reads], None)
+
+    def _matrix(self, served: ServedModel, rows: list[tuple[FeatureValue, ...]]) -> np.ndarray[Any, Any]:
+        cached = self._columns.get(id(served))
+        if cached is None or cached[0] is not served:
+            columns = np.array(served.columns_in(self._catalogue.names), dtype=np.intp)
+            self._columns = {id(served): (served, columns)}
+        else:
+            columns = cached[1]
+        # None becomes NaN, XGBoost's missing.
+        return np.ascontiguousarray(np.array(rows, dtype=np.float32)[:, columns])
+
+    def _reasons(
+        self,
+        served: ServedModel,
+        matrix: np.ndarray[Any, Any],
+        rows: list[tuple[FeatureValue, ...]],
+        verdicts: list[str],
+    ) -> list[list[dict[str, Any]]]:
+        explained: list[list[dict[str, Any]]] = [[] for _ in verdicts]
+        alerts = [i for i, verdict in enumerate(verdicts) if verdict != "approve"]
+        if alerts:
+            contributions = served.predictor.contributions(matrix[alerts])
+            for position, i in enumerate(alerts):
+                values = [rows[i][column] for column in served.columns_in(self._catalogue.names)]
+                raised = contributions[position].tolist()
+                top = top_reasons(served.features, values, raised, self._catalogue)
+                explained[i] = [reason._asdict() for reason in top]
+        return explained
+
+    def _hand_over(self, requests: Sequence[ScoreRequest], answers: list[Answer], vectors: _Vectors) -> None:
+        decided_at = to_rfc3339(now_milliseconds())
+        events = []
+        for request, answer, status in zip(requests, answers, vectors.statuses, strict=True):
+            wire = request.transaction.to_wire()
+            data = {
+                **answer.body,
+                "transaction": wire,
+                "features": answer.features,
+                "feature_status": status,
+                "catalogue_version": self._catalogue.version,
+                "decided_at": decided_at,
+            }
+            events.append((topics.DECISIONS, _event(cloudevents.DECISION, answer.body["decision_id"], request, data)))
+            if status == "unread":
+                # The store has not seen it: the updater will record it from this event.
+                transaction_id = request.transaction.transaction_id
+                events.append((topics.TRANSACTIONS, _event(cloudevents.TRANSACTION, transaction_id, request, wire)))
+        self._sink.publish(events)
+
+    def _observe(
+        self,
+        requests: Sequence[ScoreRequest],
+        answers: list[Answer],
+        vectors: _Vectors,
+        timings: dict[str, float],
+    ) -> None:
+        metrics.BATCH.observe(len(answers))
+        for stage, milliseconds in timings.items():
+            metrics.STAGE.labels(stage).observe(milliseconds / 1e3)
+        if vectors.degraded is not None:
+            metrics.DEGRADED.labels(vectors.degraded).inc(len(answers))
+        for request, answer, status in zip(requests, answers, vectors.statuses, strict=True):
+            body = answer.body
+            metrics.PREDICTIONS.labels(body["decision"], body["model_version"]).inc()
+            metrics.FEATURE_READS.labels(status).inc()
+            if status == "conflict":
+                metrics.FEATURE_CONFLICTS.inc()
+            elif status == "too_late":
+                metrics.FEATURE_TOO_LATE.inc()
+            if request.trace.sampled or body["decision"] == "decline":
+                _log.info(
+                    "decided",
+                    extra={
+                        "trace_id": request.trace.trace_id,
+                        **{
+                            name: body[name]
+                            for name in ("transaction_id", "decision", "score", "degraded", "decision_id")
+                        },
+                    },
+                )
+
+
+def _event(type_: str, id_: str, request: ScoreRequest, data: dict[str, Any]) -> Event:
+    transaction = request.transaction
+    return Event(
+        id=id_,
+        source=_SOURCE,
+        type=type_,
+        data=orjson.dumps(data),
+        subject=transaction.transaction_id,
+        time=to_rfc3339(transaction.event_time_ms),
+        partition_key=transaction.card_id,
+        traceparent=request.trace.traceparent,
+    )

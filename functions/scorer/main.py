@@ -1,0 +1,31 @@
+"""Entry points of the scorer on every host."""
+
+from typing import Any
+
+import functions_framework.aio
+from mangum import Mangum
+from starlette.requests import Request
+
+from functions.scorer.composition import compose
+from functions.scorer.front_door import FrontDoor
+from shared.telemetry import logs
+
+_FLUSH_SECONDS = 2.0
+
+logs.configure("scorer")
+_scorer = compose()
+_lambda = Mangum(_scorer.app, lifespan="off")
+
+
+@functions_framework.aio.http
+async def scorer(_request: Request) -> FrontDoor:
+    """Answer an HTTP request (functions-framework: Knative, containers, the local emulator)."""
+    return _scorer.app
+
+
+def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Answer an API Gateway, ALB or function URL event (AWS Lambda)."""
+    response: dict[str, Any] = _lambda(event, context)
+    # The process may be frozen as soon as the answer is out.
+    _scorer.publisher.drain(_FLUSH_SECONDS)
+    return response

@@ -1,0 +1,80 @@
+"""The feature store behind a time limit: an answer in time, with or without it."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+from redis.exceptions import RedisError
+
+from shared.contracts.decision import FeatureValue
+from shared.contracts.transaction import Transaction
+from shared.features.online import FeatureRead
+
+_log = logging.getLogger(__name__)
+_PAUSE_SECONDS: Final = 0.25
+
+
+class FeatureStore(Protocol):
+    """The online feature engine."""
+
+    async def record_and_read(self, transactions: Sequence[Transaction]) -> list[FeatureRead]:
+        """Record transactions and read their features in one round trip."""
+
+    def request_only_vector(self, transaction: Transaction) -> tuple[FeatureValue, ...]:
+        """Features of a transaction alone, the others None."""
+
+
+class StoreAway(Exception):
+    """The store did not answer in time.
+
+    Attributes:
+        reason: ``store_timeout``, ``store_error``, or ``store_away`` while it is left alone after one of them.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class StoreGuard:
+    """Limits the wait for the store, and leaves it alone for a moment after a failure.
+
+    Without the pause every batch would wait for the time limit while the store is away, and the queue behind it too.
+    """
+
+    def __init__(self, store: FeatureStore, timeout_seconds: float) -> None:
+        self._store = store
+        self._timeout = timeout_seconds
+        self._away_until = 0.0
+        self._away = False
+
+    async def record_and_read(self, transactions: Sequence[Transaction]) -> list[FeatureRead]:
+        """Record and read within the time limit.
+
+        A store that answers too late has recorded the transactions all the same; recording them again changes nothing.
+
+        Raises:
+            StoreAway: No answer in time.
+        """
+        if time.monotonic() < self._away_until:
+            raise StoreAway("store_away")
+        try:
+            async with asyncio.timeout(self._timeout):
+                reads = await self._store.record_and_read(transactions)
+        except TimeoutError:
+            raise self._leave_alone("store_timeout", f"no answer in {self._timeout * 1e3:.0f} ms") from None
+        except (RedisError, OSError) as error:
+            raise self._leave_alone("store_error", str(error)) from error
+        if self._away:
+            self._away = False
+            _log.warning("the feature store is back")
+        return reads
+
+    def _leave_alone(self, reason: str, detail: str) -> StoreAway:
+        self._away_until = time.monotonic() + _PAUSE_SECONDS
+        if not self._away:
+            self._away = True
+            _log.error("the feature store is away (%s); deciding from the request alone", detail)
+        return StoreAway(reason)

@@ -1,0 +1,162 @@
+"""AWS Lambda's Kafka trigger: batches of records, with partial batch responses.
+
+Source: https://docs.aws.amazon.com/lambda/latest/dg/with-kafka.html and services-kafka-batch-failures. Lambda delivers
+again from the first failed record of each partition on, so a partition is worked off in order up to its first failure.
+"""
+
+import asyncio
+import base64
+import binascii
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from shared.contracts import cloudevents
+from shared.contracts.cloudevents import PoisonEvent
+from shared.hosts.outcome import Handle, Handled, Outcome, run
+
+if TYPE_CHECKING:
+    from shared.bus.dead_letters import DeadLetterTopic
+
+EVENT_SOURCES: Final = ("aws:SelfManagedKafka", "aws:kafka")
+
+
+class ForeignEvent(ValueError):
+    """An invocation that is not this function's trigger."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoisonRecord:
+    """A record that can never be handled, as it came, with the reason."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes]]
+    reason: str
+
+
+DeadLetter = Callable[[PoisonRecord], Awaitable[None]]
+"""Puts a poison record where people find it; returns once it is safe there."""
+
+
+class KafkaTrigger:
+    """The Lambda face of an event-triggered function.
+
+    Poison records go to the dead-letter topic, as Knative's delivery puts them there on the other hosts.
+
+    Args:
+        handle: Handles one event.
+        bootstrap_servers: Kafka, for the dead letters; not connected to before there is one.
+    """
+
+    def __init__(self, handle: Handle, bootstrap_servers: str) -> None:
+        self._handle = handle
+        self._bootstrap_servers = bootstrap_servers
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._dead_letters: DeadLetterTopic | None = None
+
+    def __call__(self, event: Any) -> dict[str, Any]:
+        """Handle one invocation; see `handle_batch`."""
+        if self._loop is None:
+            # Connections belong to their event loop, so one loop serves all invocations of this process.
+            self._loop = asyncio.new_event_loop()
+        return self._loop.run_until_complete(handle_batch(event, self._handle, self._put_aside))
+
+    async def _put_aside(self, record: PoisonRecord) -> None:
+        from shared.bus.dead_letters import DeadLetterTopic  # noqa: PLC0415 - librdkafka only when it is needed
+
+        if self._dead_letters is None:
+            self._dead_letters = DeadLetterTopic(self._bootstrap_servers)
+        await self._dead_letters.put(
+            record.key,
+            record.value,
+            record.headers,
+            record.reason,
+            f"{record.topic}/{record.partition}/{record.offset}",
+        )
+
+
+def is_kafka_batch(event: Any) -> bool:
+    """Tell whether an invocation is a Kafka trigger's."""
+    return isinstance(event, Mapping) and event.get("eventSource") in EVENT_SOURCES
+
+
+async def handle_batch(event: Any, handle: Handle, dead_letter: DeadLetter) -> dict[str, Any]:
+    """Handle one invocation; partitions side by side, each in the order of its offsets.
+
+    Args:
+        event: The invocation's payload.
+        handle: Handles one event.
+        dead_letter: Takes the records that can never be handled.
+
+    Returns:
+        ``{"batchItemFailures": [...]}`` with the first record of each partition that must come again.
+
+    Raises:
+        ForeignEvent: The payload is not a Kafka trigger's.
+    """
+    if not is_kafka_batch(event) or not isinstance(event.get("records"), Mapping):
+        raise ForeignEvent("not an event of a Kafka trigger: eventSource or records is missing")
+    failures = await asyncio.gather(
+        *[_handle_partition(name, records, handle, dead_letter) for name, records in event["records"].items()]
+    )
+    return {"batchItemFailures": [failure for failure in failures if failure is not None]}
+
+
+async def _handle_partition(
+    name: str, records: list[Mapping[str, Any]], handle: Handle, dead_letter: DeadLetter
+) -> dict[str, Any] | None:
+    for record in sorted(records, key=lambda record: int(record["offset"])):
+        handled = await _handle_record(record, handle, dead_letter)
+        if handled.outcome is Outcome.RETRY:
+            return {"itemIdentifier": {"partition": name, "offset": int(record["offset"])}}
+    return None
+
+
+async def _handle_record(record: Mapping[str, Any], handle: Handle, dead_letter: DeadLetter) -> Handled:
+    key = value = None
+    headers: list[tuple[str, bytes]] = []
+    try:
+        key, value = _decode(record, "key"), _decode(record, "value")
+        headers = _headers(record)
+        handled = await run(handle, cloudevents.from_kafka(key, value, headers))
+    except PoisonEvent as poison:
+        handled = Handled(Outcome.POISON, str(poison))
+    if handled.outcome is Outcome.POISON:
+        await dead_letter(
+            PoisonRecord(
+                str(record["topic"]),
+                int(record["partition"]),
+                int(record["offset"]),
+                key,
+                value,
+                headers,
+                handled.reason,
+            )
+        )
+    return handled
+
+
+def _decode(record: Mapping[str, Any], name: str) -> bytes | None:
+    encoded = record.get(name)
+    if encoded is None:
+        return None
+    try:
+        return base64.b64decode(encoded, validate=True)
+    except (binascii.Error, TypeError, ValueError):
+        raise PoisonEvent(f"{name} is not base64") from None
+
+
+def _headers(record: Mapping[str, Any]) -> list[tuple[str, bytes]]:
+    """Read headers: a list of one-entry objects whose values are lists of signed or unsigned bytes."""
+    headers = []
+    for entry in record.get("headers") or []:
+        for name, numbers in entry.items():
+            try:
+                headers.append((name, bytes(number & 0xFF for number in numbers)))
+            except TypeError:
+                raise PoisonEvent(f"header {name[:64]!a} is not a list of bytes") from None
+    return headers

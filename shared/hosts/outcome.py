@@ -1,0 +1,81 @@
+"""What can come of handling an event, whatever the host."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from enum import Enum
+from typing import Final, NamedTuple
+
+from prometheus_client import Counter, Histogram
+from pydantic import ValidationError
+
+from shared.contracts import problems
+from shared.contracts.cloudevents import Event, PoisonEvent
+from shared.telemetry import tracing
+
+_log = logging.getLogger(__name__)
+
+HANDLED: Final = Counter("fraud_events_handled_total", "Events taken in, by what came of them.", ["type", "outcome"])
+HANDLING: Final = Histogram(
+    "fraud_event_handling_seconds",
+    "Time to handle one event.",
+    ["type"],
+    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 120, 600),
+)
+
+Handle = Callable[[Event], Awaitable[None]]
+"""Handles one event. Raises `PoisonEvent` or a validation error for one that can never be handled, and
+`ServiceAway` when a backing service is away."""
+
+
+class ServiceAway(Exception):
+    """A backing service is away; the event must come again."""
+
+
+class Outcome(Enum):
+    """What the host is to do with the event."""
+
+    DONE = "done"
+    POISON = "poison"
+    RETRY = "retry"
+
+
+class Handled(NamedTuple):
+    """An outcome with its reason, for people; it never holds a value of the event."""
+
+    outcome: Outcome
+    reason: str = ""
+
+
+async def run(handle: Handle, event: Event) -> Handled:
+    """Handle one event and say what came of it. Raises nothing: an unforeseen error is logged and retried."""
+    trace = tracing.continue_trace(event.traceparent)
+    tracing.set_current(trace)
+    with HANDLING.labels(_known(event.type)).time():
+        handled = await _run(handle, event)
+    HANDLED.labels(_known(event.type), handled.outcome.value).inc()
+    if handled.outcome is not Outcome.DONE:
+        level = logging.WARNING if handled.outcome is Outcome.RETRY else logging.ERROR
+        _log.log(level, "event %s: %s", handled.outcome.value, handled.reason, extra={"event_id": event.id})
+    elif trace.sampled:
+        _log.info("event done", extra={"event_id": event.id, "event_type": event.type, "subject": event.subject})
+    return handled
+
+
+async def _run(handle: Handle, event: Event) -> Handled:
+    try:
+        await handle(event)
+    except PoisonEvent as poison:
+        return Handled(Outcome.POISON, str(poison))
+    except ValidationError as error:
+        return Handled(Outcome.POISON, problems.from_validation(error).detail)
+    except ServiceAway as away:
+        return Handled(Outcome.RETRY, str(away))
+    except Exception:
+        _log.exception("an event could not be handled", extra={"event_id": event.id})
+        return Handled(Outcome.RETRY, "unforeseen error, see the log")
+    return Handled(Outcome.DONE)
+
+
+def _known(type_: str) -> str:
+    """Keep foreign types out of metric labels: anybody may send any number of them."""
+    return type_ if type_.startswith(("dev.fraud.", "dev.knative.")) and len(type_) < 64 else "other"
