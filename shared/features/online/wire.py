@@ -1,0 +1,145 @@
+"""The bytes of a call of the script and of its reply."""
+
+from __future__ import annotations
+
+import math
+import re
+import struct
+from binascii import b2a_base64
+from collections.abc import Callable
+from enum import IntEnum
+from typing import NamedTuple
+
+from shared.contracts.transaction import Transaction
+from shared.features.catalogue import Catalogue
+from shared.features.online.script import limbs, render
+from shared.features.plan import STORED_TEXTS, Aggregate, plan
+from shared.features.values import Subject, Value, finishers, request_finishers
+
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").fullmatch
+_PLACE = struct.Struct("<ii")
+_NOWHERE = _PLACE.pack(-(2**31), -(2**31))
+_TIME_AND_AMOUNT_BYTES = 12
+_HEAD_BYTES = 20
+_MAX_EVENT_TIME_MS = 2**48 - 1
+_MAX_AMOUNT_MINOR = 10**12
+_DEGREE = 10_000_000
+"""Places are kept in units of 10^-7 degrees, a centimetre."""
+
+
+class ReadStatus(IntEnum):
+    """What the store knew of a transaction when it was read."""
+
+    NEW = 0
+    """Recorded now."""
+    SEEN = 1
+    """Recorded before, with the same content: answered as of now, recorded no second time."""
+    CONFLICT = 2
+    """Recorded before with other content: answered with the first version's features."""
+    TOO_LATE = 3
+    """Before all that the card remembers: not recorded, answered from itself alone."""
+
+
+class FeatureRead(NamedTuple):
+    """The answer to one transaction: the values in the catalogue's order, and what the store knew of it."""
+
+    values: tuple[Value, ...]
+    status: ReadStatus
+
+
+class Call(NamedTuple):
+    """One transaction, ready to be sent."""
+
+    key: str
+    arguments: tuple[str | bytes, ...]
+    """Id with its kind, head, texts in the order of `STORED_TEXTS`."""
+    subject: Subject
+
+
+def card_key(card_id: str) -> str:
+    """The prefix of a card's keys: the card id as hash tag, so that they share a slot of a Redis Cluster."""
+    if "%" in card_id or "{" in card_id or "}" in card_id:
+        card_id = card_id.replace("%", "%25").replace("{", "%7B").replace("}", "%7D")
+    return f"f:{{{card_id}}}"
+
+
+def subject_of(transaction: Transaction) -> Subject:
+    """What features look at of the transaction itself."""
+    return Subject(transaction.event_time_ms, transaction.amount_minor, transaction.merchant_category or None)
+
+
+def pack(transaction: Transaction) -> Call:
+    """Make the arguments of a transaction's call.
+
+    Raises:
+        ValueError: Its time or amount is out of range, or a text holds a NUL.
+    """
+    subject = subject_of(transaction)
+    time, amount, _ = subject
+    if not (0 <= time <= _MAX_EVENT_TIME_MS and 0 <= amount <= _MAX_AMOUNT_MINOR):
+        raise ValueError("event time or amount out of range")
+    latitude, longitude = transaction.latitude, transaction.longitude
+    if latitude is None or longitude is None:
+        place = _NOWHERE
+    else:
+        place = _PLACE.pack(math.floor(latitude * _DEGREE + 0.5), math.floor(longitude * _DEGREE + 0.5))
+    identity = transaction.transaction_id
+    texts = (
+        transaction.merchant_id,
+        transaction.merchant_category or "",
+        transaction.city or "",
+        transaction.country or "",
+        transaction.channel or "",
+    )
+    if "\0" in identity or "\0" in "".join(texts):
+        raise ValueError("a text holds a NUL")
+    head = (time | amount << 48).to_bytes(_TIME_AND_AMOUNT_BYTES, "little") + place
+    # A UUID in 22 characters instead of 36: ids are most of a card's memory.
+    identity = f"u{_shortened(identity)}" if len(identity) == 36 and _UUID(identity) else f"i{identity}"
+    return Call(card_key(transaction.card_id), (identity, head, *texts), subject)
+
+
+def _shortened(uuid: str) -> str:
+    return b2a_base64(bytes.fromhex(uuid.replace("-", "")), newline=False)[:22].decode()
+
+
+class Protocol:
+    """The script of a catalogue, and how its replies become features."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.script = render(plan(catalogue))
+        self._doubles = struct.Struct(f"<{self.script.doubles}d")
+        self._finishers = finishers(catalogue, self._integers)
+        self._request_finishers = request_finishers(catalogue)
+
+    def read(self, reply: bytes, subject: Subject) -> FeatureRead:
+        """Make the features of a reply to the call of that subject."""
+        raw = self._doubles.unpack_from(reply)
+        status = _STATUSES[int(raw[0])]
+        if status is ReadStatus.CONFLICT:
+            subject = _first_version(reply[self._doubles.size :])
+        return FeatureRead(tuple([finish(raw, subject) for finish in self._finishers]), status)
+
+    def request_only(self, subject: Subject) -> tuple[Value, ...]:
+        """The vector without the card's history: its features are null."""
+        return tuple([finish((), subject) for finish in self._request_finishers])
+
+    def _integers(self, aggregate: Aggregate) -> Callable[[tuple[float, ...]], int]:
+        at = self.script.position[aggregate]
+        match limbs(aggregate):
+            case 1:
+                return lambda raw: int(raw[at])
+            case 2:
+                return lambda raw: (int(raw[at]) << 40) + int(raw[at + 1])
+            case _:
+                return lambda raw: (int(raw[at]) << 80) + (int(raw[at + 1]) << 40) + int(raw[at + 2])
+
+
+_STATUSES = tuple(ReadStatus)
+
+
+def _first_version(tail: bytes) -> Subject:
+    """The version of a repeated id that was recorded: head and texts at the end of a conflict's reply."""
+    numbers = int.from_bytes(tail[:_TIME_AND_AMOUNT_BYTES], "little")
+    texts = dict(zip(STORED_TEXTS, tail[_HEAD_BYTES:].decode().split("\0"), strict=False))
+    return Subject(numbers & _MAX_EVENT_TIME_MS, numbers >> 48, texts["merchant_category"] or None)

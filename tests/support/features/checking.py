@@ -1,0 +1,60 @@
+"""Compare engines with the oracle."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from shared.features.catalogue import CATALOGUE
+from shared.features.online import FeatureRead, OnlineFeatures
+from tests.support.features.oracle import Oracle, Tx
+
+Answer = tuple[str, dict[str, int | float | None]]
+
+
+def expected(stream: Sequence[Tx]) -> list[Answer]:
+    """What the oracle answers at each transaction of a stream."""
+    oracle = Oracle()
+    return [oracle.record_and_read(tx) for tx in stream]
+
+
+async def online_answers(features: OnlineFeatures, stream: Sequence[Tx], batch: int = 1) -> list[Answer]:
+    """What the online engine answers, in round trips of that many."""
+    answers: list[Answer] = []
+    for start in range(0, len(stream), batch):
+        reads = await features.record_and_read(stream[start : start + batch])  # type: ignore[arg-type]
+        answers += [_named(read) for read in reads]
+    return answers
+
+
+def _named(read: FeatureRead) -> Answer:
+    return read.status.name.lower(), dict(zip(CATALOGUE.names, read.values, strict=True))
+
+
+def mismatches(stream: Sequence[Tx], got: Sequence[Answer], wanted: Sequence[Answer]) -> list[str]:
+    """One line per difference; floats may differ by one unit in the last place, all else must be equal."""
+    lines = []
+    for number, (tx, (status, values), (right_status, right)) in enumerate(zip(stream, got, wanted, strict=True)):
+        if status != right_status:
+            lines.append(f"{number} {tx.transaction_id}: status {status}, not {right_status}")
+        if values.keys() != right.keys():
+            lines.append(f"{number} {tx.transaction_id}: features {sorted(values)}, not {sorted(right)}")
+        lines += [
+            f"{number} {tx.transaction_id}: {name} is {values[name]!r}, not {value!r}"
+            for name, value in right.items()
+            if not same(values.get(name), value)
+        ]
+    return lines
+
+
+def same(got: Any, wanted: Any) -> bool:
+    """Equal and of one type; floats within one unit in the last place."""
+    if isinstance(wanted, float):
+        return isinstance(got, float) and abs(got - wanted) <= math.ulp(wanted)
+    return type(got) is type(wanted) and got == wanted
+
+
+def replay(stream: Sequence[Tx]) -> str:
+    """The stream as Python, to paste into a test."""
+    return "stream = [\n" + "".join(f"    {tx!r},\n" for tx in stream) + "]"

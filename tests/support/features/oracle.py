@@ -1,0 +1,138 @@
+"""The meaning of the features by brute force: a list of transactions, and each feature's sentence as a loop over it.
+
+Nothing here is shared with the engines, nothing is fast, and every function reads like the sentence it states.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from math import floor, isqrt, sqrt
+
+SECOND = 1_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+HIGH_RISK = {"jewelry", "gift_cards", "crypto", "gambling", "money_transfer"}
+
+
+@dataclass(frozen=True)
+class Tx:
+    """A transaction as the features see it."""
+
+    transaction_id: str
+    card_id: str
+    event_time_ms: int
+    amount_minor: int
+    merchant_id: str = "m"
+    merchant_category: str | None = None
+    city: str | None = None
+    country: str | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+    channel: str | None = None
+
+    def content(self) -> tuple[object, ...]:
+        """What two versions of an id are told apart by: an empty text is unknown, half a place is none."""
+        place = None
+        if self.latitude is not None and self.longitude is not None:
+            place = (floor(self.latitude * 1e7 + 0.5), floor(self.longitude * 1e7 + 0.5))
+        texts = (self.merchant_id, self.merchant_category, self.city, self.country, self.channel)
+        return (self.event_time_ms, self.amount_minor, place, *(text or None for text in texts))
+
+
+@dataclass
+class Card:
+    """What is known of one card, in the order it became known."""
+
+    known: list[Tx] = field(default_factory=list)
+
+    def horizon(self, *more: Tx) -> int | None:
+        """The earliest event time remembered, given what is known (and `more`)."""
+        times = [tx.event_time_ms for tx in (*self.known, *more)]
+        if not times:
+            return None
+        return (max(times) - 31 * DAY) // DAY * DAY
+
+    def first_version(self, transaction_id: str) -> Tx | None:
+        horizon = self.horizon()
+        for tx in self.known:
+            if tx.transaction_id == transaction_id and tx.event_time_ms >= horizon:
+                return tx
+        return None
+
+
+class Oracle:
+    """Answers like the feature store: record a transaction, read its features."""
+
+    def __init__(self) -> None:
+        self.cards: dict[str, Card] = {}
+
+    def record_and_read(self, tx: Tx) -> tuple[str, dict[str, int | float | None]]:
+        """The status ("new", "seen", "conflict", "too_late") and every feature by name."""
+        card = self.cards.setdefault(tx.card_id, Card())
+        first = card.first_version(tx.transaction_id)
+        if first is not None:
+            status = "seen" if first.content() == tx.content() else "conflict"
+            return status, features(first, card.known, card.horizon())
+        horizon = card.horizon(tx)
+        if tx.event_time_ms < horizon:
+            return "too_late", features(tx, [tx], horizon)
+        card.known.append(tx)
+        return "new", features(tx, card.known, horizon)
+
+
+def window(x: Tx, known: list[Tx], horizon: int, length: int) -> list[Tx]:
+    """The known transactions in (t - length, t], never before the horizon; x itself always."""
+    t = x.event_time_ms
+    return [y for y in known if y is x or (t - length < y.event_time_ms <= t and y.event_time_ms >= horizon)]
+
+
+def features(x: Tx, known: list[Tx], horizon: int) -> dict[str, int | float | None]:
+    """Every feature of x, from the transactions known."""
+    t = x.event_time_ms
+
+    def last(length: int) -> list[Tx]:
+        return window(x, known, horizon, length)
+
+    def total(length: int) -> int:
+        return sum(y.amount_minor for y in last(length))
+
+    cities = {y.city for y in last(HOUR) if y.city}
+    others = [y for y in last(30 * DAY) if y is not x]
+    category = x.merchant_category
+    return {
+        "amount": x.amount_minor,
+        "txn_count_10m": len(last(10 * MINUTE)),
+        "txn_count_1h": len(last(HOUR)),
+        "txn_count_24h": len(last(DAY)),
+        "total_amount_10m": total(10 * MINUTE),
+        "avg_amount_24h": float(total(DAY)) / float(len(last(DAY))),
+        "distinct_cities_1h": len(cities) if cities else None,
+        "amount_zscore": zscore(x.amount_minor, [y.amount_minor for y in others]),
+        "is_high_risk_merchant": None if not category else int(category in HIGH_RISK),
+        "hour_of_day": t % DAY // HOUR,
+        "is_weekend": int(weekday(t) >= 5),
+    }
+
+
+def weekday(t: int) -> int:
+    """Monday is 0. The first of January 1970 was a Thursday."""
+    return (3 + t // DAY) % 7
+
+
+def zscore(amount: int, others: list[int]) -> float:
+    """(amount - mean) / population deviation, multiplied out by the number of others; all but the last steps exact."""
+    n, total, squares = len(others), sum(others), sum(a * a for a in others)
+    if n < 5 or len(set(others)) == 1:
+        return 0.0
+    return float(n * amount - total) / sqrt(float(n * squares - total * total))
+
+
+def true_zscore(amount: int, others: list[int]) -> float:
+    """The same from the definition, in exact arithmetic, rounded once."""
+    n = len(others)
+    mean = Fraction(sum(others), n)
+    square = (amount - mean) ** 2 / (sum((a - mean) ** 2 for a in others) / n)
+    root = float(Fraction(isqrt((square.numerator << 400) // square.denominator), 1 << 200))
+    return root if amount >= mean else -root
