@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from shared.emulator.delivery.retry import KAFKA_SOURCE_DEFAULT, RetryPolicy
-from shared.emulator.manifests import Destination, KafkaSource, Manifests, PingSource
+from shared.emulator.manifests import Destination, KafkaSource, ManifestError, Manifests, PingSource
 
 DEFAULT_NAMESPACE: Final = "default"
 REQUESTS_PER_CONSUMER: Final = 100
@@ -80,6 +80,9 @@ def plan_kafka_source(
         manifests: Where its KafkaSink stands.
         bootstrap_servers: The broker to use instead of those of source and sink.
         requests_per_consumer: Requests in flight per consumer.
+
+    Raises:
+        ManifestError: The KafkaSink cannot take dead letters.
     """
     spec = source.spec
     delivery = spec.delivery
@@ -93,8 +96,7 @@ def plan_kafka_source(
             timeout=delivery.timeout or KAFKA_SOURCE_DEFAULT.timeout,
         )
         if delivery.dead_letter_sink is not None:
-            sink = manifests.kafka_sinks[delivery.dead_letter_sink.ref.name].spec
-            dead_letters = DeadLetterTopic(bootstrap_servers or ",".join(sink.bootstrap_servers), sink.topic)
+            dead_letters = _dead_letter_topic(delivery.dead_letter_sink.ref.name, manifests, bootstrap_servers)
     return SourcePlan(
         name=source.name,
         namespace=source.metadata.namespace or DEFAULT_NAMESPACE,
@@ -108,6 +110,15 @@ def plan_kafka_source(
         retry=policy,
         dead_letters=dead_letters,
     )
+
+
+def _dead_letter_topic(name: str, manifests: Manifests, bootstrap_servers: str | None) -> DeadLetterTopic:
+    sink = manifests.kafka_sinks[name].spec
+    if sink.content_mode != "binary":
+        # Structured mode would turn the record, which may be anything, into a JSON document.
+        reason = "dead letters keep the record as it was, which only binary does"
+        raise ManifestError(manifests.files[f"KafkaSink/{name}"], "spec.contentMode", reason)
+    return DeadLetterTopic(bootstrap_servers or ",".join(sink.bootstrap_servers), sink.topic)
 
 
 def plan_ping_source(source: PingSource) -> PingPlan:
