@@ -38,17 +38,17 @@ CATEGORIES: tuple[Category, ...] = (
     Category("fuel", 4_700, 0.45, (4, 10, 7, 7), 1.0, 0.0, 0.7, 25, 0.2),
     Category("pharmacy", 1_500, 0.70, (1, 5, 6, 4), 0.8, 0.15, 1.0, 25, 1),
     Category("clothing", 4_900, 0.75, (1, 3, 8, 6), 1.6, 0.45, 1.0, 40, 6),
-    Category("electronics", 9_500, 1.05, (1, 1.5, 3, 3), 1.3, 0.55, 1.0, 15, 4),
-    Category("travel", 14_000, 1.0, (1, 2, 2, 2.5), 1.0, 0.80, 0.6, 5, 3),
+    Category("electronics", 9_500, 0.85, (1, 1.5, 3, 3), 1.3, 0.55, 1.0, 15, 4),
+    Category("travel", 14_000, 0.80, (1, 2, 2, 2.5), 1.0, 0.80, 0.6, 5, 3),
     Category("hotel", 15_000, 0.70, (1, 1.5, 1.2, 2), 1.2, 0.55, 0.5, 12, 3),
     Category("entertainment", 2_100, 0.75, (5, 2, 5, 9), 1.7, 0.45, 1.0, 25, 4),
     Category("online_marketplace", 3_300, 0.95, (7, 9, 12, 17), 1.1, 1.0, 1.0, 1, 8),
     Category("utilities", 6_000, 0.60, (1, 4, 4, 2), 0.5, 0.70, 1.0, 3, 1),
-    Category("jewelry", 14_000, 0.95, (0.1, 0.6, 1.8, 1.2), 1.4, 0.30, 0.30, 6, 1),
+    Category("jewelry", 11_000, 0.70, (0.1, 0.6, 1.8, 1.2), 1.4, 0.30, 0.30, 6, 1),
     Category("gift_cards", 4_500, 0.60, (0.6, 1.5, 2.5, 2.8), 1.3, 0.60, 0.30, 6, 2),
-    Category("crypto", 11_000, 1.10, (4, 3, 4, 6), 1.0, 1.0, 0.08, 0.2, 1),
-    Category("gambling", 2_600, 0.95, (12, 3, 5, 12), 1.4, 0.90, 0.10, 2, 2),
-    Category("money_transfer", 13_000, 0.95, (1, 4, 5, 4), 0.8, 0.65, 0.35, 8, 1),
+    Category("crypto", 9_000, 0.80, (4, 3, 4, 6), 1.0, 1.0, 0.08, 0.2, 1),
+    Category("gambling", 2_600, 0.80, (12, 3, 5, 12), 1.4, 0.90, 0.10, 2, 2),
+    Category("money_transfer", 11_000, 0.70, (1, 4, 5, 4), 0.8, 0.65, 0.35, 8, 1),
 )
 
 INDEX: dict[str, int] = {category.name: index for index, category in enumerate(CATEGORIES)}

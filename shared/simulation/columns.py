@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from shared.simulation.categories import CATEGORIES, CHANNELS, ECOMMERCE
+from shared.simulation.categories import CATEGORIES, CHANNELS
 from shared.simulation.cities import CITIES, LATITUDE, LONGITUDE
 from shared.simulation.config import PATTERNS
 from shared.simulation.identity import Identity
@@ -46,8 +46,6 @@ class Writer:
             `is_fraud`, `pattern` (None for genuine ones).
         """
         place = self._merchants.location(rows.merchant)
-        # Online there is no terminal: some merchants name their head office, none has a position.
-        located = np.where(rows.channel == ECOMMERCE, -1, place)
         numbers = range(first, first + len(rows))
         return {
             "transaction_id": np.array([self._identity.transaction(number) for number in numbers], dtype=object),
@@ -58,8 +56,8 @@ class Writer:
             "merchant_category": _CATEGORY[category_of(rows.merchant)],
             "city": _CITY[place],
             "country": _COUNTRY[self._merchants.head_office(rows.merchant)],
-            "latitude": _LATITUDE[located],
-            "longitude": _LONGITUDE[located],
+            "latitude": _LATITUDE[place],
+            "longitude": _LONGITUDE[place],
             "channel": _CHANNEL[rows.channel],
             "event_time_ms": rows.time_ms,
             "is_fraud": rows.pattern >= 0,

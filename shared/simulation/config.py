@@ -29,12 +29,12 @@ GENUINE = -1
 
 DEFAULT_MIX: Mapping[Pattern, float] = MappingProxyType(
     {
-        Pattern.CARD_TESTING: 0.28,
-        Pattern.STOLEN_CARD_SPREE: 0.30,
-        Pattern.IMPOSSIBLE_TRAVEL: 0.13,
-        Pattern.COMPROMISED_MERCHANT: 0.11,
-        Pattern.ACCOUNT_TAKEOVER: 0.09,
-        Pattern.LARGE_ONE_OFF: 0.09,
+        Pattern.CARD_TESTING: 0.30,
+        Pattern.STOLEN_CARD_SPREE: 0.31,
+        Pattern.IMPOSSIBLE_TRAVEL: 0.15,
+        Pattern.COMPROMISED_MERCHANT: 0.09,
+        Pattern.ACCOUNT_TAKEOVER: 0.07,
+        Pattern.LARGE_ONE_OFF: 0.08,
     }
 )
 
@@ -75,7 +75,7 @@ class SimulationConfig:
     start_ms: int
     transactions_per_day: float
     seed: int = 7
-    fraud_share: float = 0.008
+    fraud_share: float = 0.009
     mix: Mapping[Pattern, float] = field(default_factory=lambda: DEFAULT_MIX)
     onset_days: Mapping[Pattern, float] = field(default_factory=lambda: MappingProxyType({}))
     label_delay_days: tuple[float, float] = (2.0, 14.0)

@@ -22,12 +22,20 @@ from shared.simulation.rows import Rows
 _TESTED_AT = names("gift_cards", "online_marketplace", "crypto", "gambling", "entertainment", "electronics")
 _CASHED_AT = names("gift_cards", "electronics", "crypto", "money_transfer", "jewelry", "online_marketplace")
 _SPREE_AT = names(
-    "electronics", "jewelry", "gift_cards", "gift_cards", "money_transfer", "clothing", "electronics", "grocery", "fuel"
+    "electronics",
+    "jewelry",
+    "gift_cards",
+    "gift_cards",
+    "money_transfer",
+    "money_transfer",
+    "clothing",
+    "electronics",
+    "grocery",
 )
 _ORDINARY = names("grocery", "restaurant", "clothing", "online_marketplace", "entertainment", "electronics")
 _ABROAD_AT = names("electronics", "jewelry", "money_transfer", "money_transfer", "clothing", "gift_cards", "restaurant")
 _SKIMMED_AT = names("grocery", "restaurant", "fuel", "pharmacy", "clothing", "online_marketplace")
-_CAREFUL = 0.15
+_CAREFUL = 0.10
 _FAR_KM = 1_500.0
 _COMPROMISE_DAYS = 28
 _STOLEN_PER_DAY = 2.5
@@ -44,11 +52,11 @@ class Scene:
 
 def card_testing(scene: Scene, rng: np.random.Generator, start_ms: int, count: float) -> Rows:
     """Bursts of small online amounts at one merchant within minutes; half of the cards are then emptied."""
-    mean_size = 9.0
-    owner, size = _episodes(rng, count / mean_size, 4, 12)
+    mean_size = 12.5
+    owner, size = _episodes(rng, count / mean_size, 6, 16)
     card, begin = _victims(scene, rng, start_ms, len(size))
     slow = rng.random(len(size)) < _CAREFUL
-    gap = np.where(slow, 25 * MINUTE_MS, rng.uniform(5_000, 50_000, len(size)))[owner]
+    gap = np.where(slow, 25 * MINUTE_MS, rng.uniform(5_000, 40_000, len(size)))[owner]
     time_ms = begin[owner] + _running_total(owner, rng.exponential(gap))
     category = rng.choice(_TESTED_AT, len(size))
     merchant = scene.directory.anywhere(rng, np.full(len(size), ONLINE), category)[owner]
@@ -67,10 +75,10 @@ def card_testing(scene: Scene, rng: np.random.Generator, start_ms: int, count: f
 
 def stolen_card_spree(scene: Scene, rng: np.random.Generator, start_ms: int, count: float) -> Rows:
     """Purchases from shop to shop in one city within hours, at goods that sell on; the careful ones take two days."""
-    owner, size = _episodes(rng, count / 7.5, 4, 11)
+    owner, size = _episodes(rng, count / 9.0, 6, 12)
     card, begin = _victims(scene, rng, start_ms, len(size))
     careful = rng.random(len(size)) < _CAREFUL
-    span = np.where(careful, rng.uniform(8, 46, len(size)), rng.uniform(0.15, 1.3, len(size))) * HOUR_MS
+    span = np.where(careful, rng.uniform(8, 46, len(size)), rng.uniform(0.1, 0.5, len(size))) * HOUR_MS
     time_ms = begin[owner] + (rng.random(len(owner)) * span[owner]).astype(np.int64)
     city = np.where(
         rng.random(len(size)) < 0.75,
@@ -80,7 +88,7 @@ def stolen_card_spree(scene: Scene, rng: np.random.Generator, start_ms: int, cou
     hidden = careful[owner]
     category = np.where(hidden, rng.choice(_ORDINARY, len(owner)), rng.choice(_SPREE_AT, len(owner)))
     merchant = scene.directory.anywhere(rng, city[owner], category)
-    factor = np.where(hidden, 1.2, np.exp(rng.normal(1.1, 0.45, len(owner))))
+    factor = np.where(hidden, 1.2, np.exp(rng.normal(1.5, 0.4, len(owner))))
     amount = scene.habits.amounts(rng, card[owner], category, factor)
     return _fraud(rng, card[owner], time_ms, merchant, amount, Pattern.STOLEN_CARD_SPREE)
 
@@ -150,7 +158,7 @@ def large_one_off(scene: Scene, rng: np.random.Generator, start_ms: int, count: 
     category = rng.choice(_CASHED_AT, total)
     place = np.where(rng.random(total) < 0.65, ONLINE, scene.habits.present(card, time_ms))
     merchant = scene.directory.anywhere(rng, place, category)
-    factor = np.where(rng.random(total) < _CAREFUL, 1.5, np.exp(rng.uniform(1.9, 3.3, total)))
+    factor = np.where(rng.random(total) < _CAREFUL, 1.5, np.exp(rng.uniform(2.5, 3.6, total)))
     amount = scene.habits.amounts(rng, card, category, factor)
     return _fraud(rng, card, time_ms, merchant, amount, Pattern.LARGE_ONE_OFF)
 

@@ -15,7 +15,6 @@ ONLINE = len(CITIES)
 NUMBERS = 1 << 16
 _FAVOURITES = np.array([0.5, 0.75, 0.9, 1.0])  # cumulative: the first of four favourites gets half of the visits
 _LOYALTY = 0.8
-_SENDS_HEAD_OFFICE = 0.04
 
 
 def code(place: Ints, category: Ints, number: Ints) -> Ints:
@@ -88,20 +87,14 @@ class Merchants:
 
     def head_office(self, merchant: Ints) -> Ints:
         """Return the city index of each merchant's head office; for a physical merchant its own city."""
-        chosen = np.searchsorted(
-            CUMULATIVE_WEIGHT, uniform(self._seed, Purpose.MERCHANT_PLACE, merchant, 0), side="right"
-        )
+        chosen = np.searchsorted(CUMULATIVE_WEIGHT, uniform(self._seed, Purpose.MERCHANT_PLACE, merchant), side="right")
         place = place_of(merchant)
         return np.where(place == ONLINE, chosen, place)
 
     def location(self, merchant: Ints) -> Ints:
-        """Return the city index that the merchants put into a transaction, -1 for none.
-
-        Physical merchants send their city; of the online ones a few send that of the head office.
-        """
-        online = place_of(merchant) == ONLINE
-        silent = uniform(self._seed, Purpose.MERCHANT_PLACE, merchant, 1) >= _SENDS_HEAD_OFFICE
-        return np.where(online & silent, -1, self.head_office(merchant))
+        """Return the city index that the merchants put into a transaction, -1 for online ones, which have no terminal."""
+        place = place_of(merchant)
+        return np.where(place == ONLINE, -1, place)
 
     def _favourite(self, card: Ints, place: Ints, category: Ints, rank: Ints) -> Ints:
         # Squared and cubed, so that some merchants are everybody's favourite, online ones above all.

@@ -33,7 +33,7 @@ class Population:
         self.size = size
         cards = np.arange(size)
         self.home = _home(seed, cards)
-        activity = np.exp(0.6 * normal(seed, Purpose.ACTIVITY, cards))
+        activity = np.exp(0.5 * normal(seed, Purpose.ACTIVITY, cards))
         self._cumulative_activity = np.cumsum(activity)
         self._residents = np.argsort(self.home, kind="stable").astype(np.int32)
         self._first_resident = np.searchsorted(self.home[self._residents], np.arange(len(CITIES) + 1))
