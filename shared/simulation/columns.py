@@ -10,6 +10,7 @@ from shared.simulation.cities import CITIES, LATITUDE, LONGITUDE
 from shared.simulation.config import PATTERNS
 from shared.simulation.identity import Identity
 from shared.simulation.merchants import category_of
+from shared.simulation.noise import Ints
 from shared.simulation.rows import Rows
 from shared.simulation.traffic import Traffic
 
@@ -37,8 +38,12 @@ class Writer:
         self._merchants = traffic.merchants
         self._identity = Identity(traffic.config)
 
-    def columns(self, first: int, rows: Rows) -> Columns:
-        """Return the columns of `rows`, whose transactions are numbered from `first` on.
+    def columns(self, numbers: Ints, rows: Rows) -> Columns:
+        """Return the columns of `rows`.
+
+        Args:
+            numbers: Number of each transaction since the start of the traffic.
+            rows: The transactions.
 
         Returns:
             `transaction_id`, `card_id`, `amount_minor`, `currency`, `merchant_id`, `merchant_category`, `city` (None
@@ -46,9 +51,10 @@ class Writer:
             `is_fraud`, `pattern` (None for genuine ones).
         """
         place = self._merchants.location(rows.merchant)
-        numbers = range(first, first + len(rows))
         return {
-            "transaction_id": np.array([self._identity.transaction(number) for number in numbers], dtype=object),
+            "transaction_id": np.array(
+                [self._identity.transaction(number) for number in numbers.tolist()], dtype=object
+            ),
             "card_id": self._identity.cards(rows.card),
             "amount_minor": rows.amount,
             "currency": np.full(len(rows), self._currency, dtype=object),

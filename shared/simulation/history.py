@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from shared.simulation.columns import Columns, Writer
 from shared.simulation.config import SimulationConfig
 from shared.simulation.delivery import DeliveryPlan
@@ -45,7 +47,7 @@ def generate_history(
     traffic = Traffic(SimulationConfig(start_ms, per_day, seed=seed, **(settings or {})))
     rows, plan = _first(traffic, transactions)
     return {
-        **Writer(traffic).columns(0, rows),
+        **Writer(traffic).columns(np.arange(len(rows)), rows),
         "arrival_ms": plan.arrival_ms,
         "duplicate_ms": plan.duplicate_ms,
         "label_time_ms": plan.label_ms,

@@ -92,7 +92,7 @@ class Merchants:
         return np.where(place == ONLINE, chosen, place)
 
     def location(self, merchant: Ints) -> Ints:
-        """Return the city index that the merchants put into a transaction, -1 for online ones, which have no terminal."""
+        """Return the city of the merchants' terminals, -1 for online merchants, which have none."""
         place = place_of(merchant)
         return np.where(place == ONLINE, -1, place)
 
