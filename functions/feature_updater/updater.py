@@ -55,7 +55,7 @@ class Updater:
             read = await self._batcher.submit(transaction)
         except (RedisError, OSError, TimeoutError, Overloaded) as error:
             raise ServiceAway(f"the feature store is away ({type(error).__name__})") from error
-        UPDATES.labels(read.status.value).inc()
+        UPDATES.labels(read.status.name.lower()).inc()
 
     async def _record(self, transactions: Sequence[Transaction]) -> list[FeatureRead]:
         async with asyncio.timeout(self._timeout):

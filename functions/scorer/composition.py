@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from redis.asyncio import Redis
 
+from functions.scorer import metrics
 from functions.scorer.decider import Decider
 from functions.scorer.front_door import Application, FrontDoor
 from functions.scorer.handler import ScoreHandler
@@ -16,7 +17,10 @@ from shared.bus.outbox import Outbox
 from shared.bus.publisher import Publisher
 from shared.features.catalogue import CATALOGUE, Catalogue
 from shared.features.online import OnlineFeatures
-from shared.registry import ModelFollower
+from shared.registry.client import RegistryClient
+from shared.registry.errors import ModelUnavailable
+from shared.registry.follower import Callbacks, CurrentModel, ModelFollower
+from shared.scoring.bundle import Bundle
 
 _FLUSH_SECONDS = 5.0
 
@@ -43,7 +47,7 @@ def compose(
     publisher = publisher or Publisher(
         settings.kafka_bootstrap_servers, Outbox(settings.fraud_state_dir / "outbox"), settings.fraud_buffer_events
     )
-    models = models or _follow_models(settings)
+    models = models or _follow_models(settings, catalogue)
     decider = Decider(
         StoreGuard(features, settings.fraud_store_timeout_ms / 1e3),
         features.request_only_vector,
@@ -57,7 +61,7 @@ def compose(
         deadline_seconds=settings.fraud_queue_deadline_ms / 1e3,
     )
     handler = ScoreHandler(batcher, catalogue.settings)
-    health = Health(lambda: models.available)
+    health = Health(lambda: _has_model(models))
 
     def build_api() -> Application:
         from functions.scorer.api import build_api as build  # noqa: PLC0415 - FastAPI is a third of the cold start
@@ -72,5 +76,36 @@ def compose(
     return Scorer(FrontDoor(handler, health, build_api, start), publisher, models)
 
 
-def _follow_models(settings: ScorerSettings) -> ModelFollower:
-    raise RuntimeError(settings)
+def _follow_models(settings: ScorerSettings, catalogue: Catalogue) -> ModelFollower:
+    def accept(bundle: Bundle) -> None:
+        for served in (bundle.main, bundle.request_only):
+            served.columns_in(catalogue.names)
+
+    return ModelFollower(
+        RegistryClient(settings.mlflow_tracking_uri),
+        settings.fraud_state_dir,
+        name=settings.fraud_model_name,
+        alias=settings.fraud_model_alias,
+        poll_s=settings.fraud_model_poll_seconds,
+        accept=accept,
+        callbacks=Callbacks(
+            on_swap=_show_model,
+            on_refused=lambda _version, _reason: metrics.MODEL_REFUSED.inc(),
+            on_error=lambda _reason: metrics.REGISTRY_ERRORS.inc(),
+        ),
+    )
+
+
+def _has_model(models: ModelFollower) -> bool:
+    try:
+        models.current  # noqa: B018 - raises without one
+    except ModelUnavailable:
+        return False
+    return True
+
+
+def _show_model(current: CurrentModel | None) -> None:
+    metrics.MODEL_SWAPS.inc()
+    metrics.MODEL_INFO.clear()
+    if current is not None:
+        metrics.MODEL_INFO.labels(current.version, current.alias).set(1)

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -137,7 +138,7 @@ class Decider:
                 "reasons": reasons[i],
                 "model_version": version,
                 "policy_version": served.policy.version,
-                "as_of": to_rfc3339(transaction.event_time_ms),
+                "as_of": transaction.event_time,
                 "degraded": degraded,
                 "decision_id": identity,
             }
@@ -152,7 +153,7 @@ class Decider:
         except StoreAway as away:
             rows = [self._request_only_vector(transaction) for transaction in transactions]
             return _Vectors(rows, ["unread"] * len(rows), away.reason)
-        return _Vectors([read.values for read in reads], [read.status.value for read in reads], None)
+        return _Vectors([read.values for read in reads], [read.status.name.lower() for read in reads], None)
 
     def _matrix(self, served: ServedModel, rows: list[tuple[FeatureValue, ...]]) -> np.ndarray[Any, Any]:
         cached = self._columns.get(id(served))
@@ -169,7 +170,7 @@ class Decider:
         served: ServedModel,
         matrix: np.ndarray[Any, Any],
         rows: list[tuple[FeatureValue, ...]],
-        verdicts: list[str],
+        verdicts: Sequence[str],
     ) -> list[list[dict[str, Any]]]:
         explained: list[list[dict[str, Any]]] = [[] for _ in verdicts]
         alerts = [i for i, verdict in enumerate(verdicts) if verdict != "approve"]
@@ -211,17 +212,20 @@ class Decider:
     ) -> None:
         metrics.BATCH.observe(len(answers))
         for stage, milliseconds in timings.items():
-            metrics.STAGE.labels(stage).observe(milliseconds / 1e3)
+            metrics.STAGES[stage].observe(milliseconds / 1e3)
         if vectors.degraded is not None:
             metrics.DEGRADED.labels(vectors.degraded).inc(len(answers))
-        for request, answer, status in zip(requests, answers, vectors.statuses, strict=True):
-            body = answer.body
-            metrics.PREDICTIONS.labels(body["decision"], body["model_version"]).inc()
-            metrics.FEATURE_READS.labels(status).inc()
+        version = answers[0].body["model_version"]
+        for verdict, number in Counter(answer.body["decision"] for answer in answers).items():
+            metrics.PREDICTIONS.labels(verdict, version).inc(number)
+        for status, number in Counter(vectors.statuses).items():
+            metrics.FEATURE_READS.labels(status).inc(number)
             if status == "conflict":
-                metrics.FEATURE_CONFLICTS.inc()
+                metrics.FEATURE_CONFLICTS.inc(number)
             elif status == "too_late":
-                metrics.FEATURE_TOO_LATE.inc()
+                metrics.FEATURE_TOO_LATE.inc(number)
+        for request, answer in zip(requests, answers, strict=True):
+            body = answer.body
             if request.trace.sampled or body["decision"] == "decline":
                 _log.info(
                     "decided",
@@ -243,7 +247,7 @@ def _event(type_: str, id_: str, request: ScoreRequest, data: dict[str, Any]) ->
         type=type_,
         data=orjson.dumps(data),
         subject=transaction.transaction_id,
-        time=to_rfc3339(transaction.event_time_ms),
+        time=transaction.event_time,
         partition_key=transaction.card_id,
         traceparent=request.trace.traceparent,
     )

@@ -64,7 +64,9 @@ class FrontDoor:
             self._preload = asyncio.ensure_future(self._load_api())
 
     async def _load_api(self) -> Application:
-        return self._api or await asyncio.to_thread(self._load_api_once)
+        if self._api is not None:
+            return self._api
+        return await asyncio.to_thread(self._load_api_once)
 
     def _load_api_once(self) -> Application:
         with self._api_lock:

@@ -24,7 +24,7 @@ from shared.contracts import problems
 from shared.contracts.problems import Problem
 from shared.contracts.transaction import Transaction
 from shared.features.catalogue import Settings
-from shared.registry import ModelUnavailable
+from shared.registry.errors import ModelUnavailable
 from shared.telemetry.tracing import Trace, continue_trace
 
 _JSON = b"application/json"
@@ -70,7 +70,7 @@ class ScoreHandler:
         transaction = read_transaction(body, self._settings)
         trace = continue_trace(find_header(headers, b"traceparent"))
         validated = time.perf_counter()
-        metrics.STAGE.labels("validate").observe(validated - started)
+        metrics.STAGES["validate"].observe(validated - started)
         answer = await self._batcher.submit(ScoreRequest(transaction, trace))
         if _wants_details(query):
             timings = _timings(answer, validated - started, time.perf_counter() - started)

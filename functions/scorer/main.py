@@ -17,7 +17,7 @@ _scorer = compose()
 _lambda = Mangum(_scorer.app, lifespan="off")
 
 
-@functions_framework.aio.http
+@functions_framework.aio.http  # type: ignore[arg-type]  # any ASGI application serves as the response
 async def scorer(_request: Request) -> FrontDoor:
     """Answer an HTTP request (functions-framework: Knative, containers, the local emulator)."""
     return _scorer.app

@@ -20,6 +20,7 @@ STAGE: Final = Histogram(
     ["stage"],
     buckets=(0.00001, 0.000025, 0.00005, 0.0001, 0.00025, *_FAST),
 )
+STAGES: Final = {stage: STAGE.labels(stage) for stage in ("validate", "features", "predict", "publish")}
 BATCH: Final = Histogram(
     "fraud_batch_size", "Requests that shared one round trip to the feature store.", buckets=(1, 2, 4, 8, 16, 32, 64)
 )

@@ -14,7 +14,8 @@ from shared.contracts.cloudevents import Event, PoisonEvent
 from shared.contracts.decision import DecisionRecord
 from shared.contracts.shadow import Opinion, Shadow
 from shared.hosts.outcome import ServiceAway
-from shared.registry import LoadedModel, ModelUnavailable
+from shared.registry.errors import ModelUnavailable
+from shared.registry.follower import CurrentModel
 
 _SOURCE = "/fraud/shadow-scorer"
 
@@ -36,7 +37,7 @@ class ShadowScorer:
         publisher: Takes the shadow events.
     """
 
-    def __init__(self, challenger: Callable[[], LoadedModel | None], publisher: Publisher) -> None:
+    def __init__(self, challenger: Callable[[], CurrentModel | None], publisher: Publisher) -> None:
         self._challenger = challenger
         self._publisher = publisher
         self._agreement = Agreement()
@@ -70,7 +71,7 @@ class ShadowScorer:
         self._agreement.count(shadow)
 
 
-def compare(record: DecisionRecord, challenger: LoadedModel) -> Shadow:
+def compare(record: DecisionRecord, challenger: CurrentModel) -> Shadow:
     """Score a decision's vector with the challenger; a feature that the vector lacks is missing."""
     served = challenger.bundle.main
     row = [record.features.get(name) for name in served.features]

@@ -16,10 +16,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import orjson
-
 _log = logging.getLogger(__name__)
 _FRAME: Final = struct.Struct("<IIH")  # payload length, CRC-32 of the payload, length of its JSON head
+_NUL = b"\0"  # no attribute of an event holds one
 _SUFFIX = ".outbox"
 SEGMENT_BYTES: Final = 4 << 20
 
@@ -150,11 +149,13 @@ def _lock(path: Path) -> int | None:
 
 
 def _encode(record: Record) -> bytes:
-    headers = [[name, value.decode()] for name, value in record.headers]
-    key = None if record.key is None else record.key.decode()
-    head = orjson.dumps([record.topic, key, headers])
-    payload = head + record.value
-    return _FRAME.pack(len(payload), zlib.crc32(payload), len(head)) + payload
+    """Write a frame: lengths and checksum; topic, key, header names and values with NUL between them; the value."""
+    head = [record.topic.encode(), b"" if record.key is None else b"k" + record.key]
+    for name, value in record.headers:
+        head += (name.encode(), value)
+    joined = _NUL.join(head)
+    payload = joined + record.value
+    return _FRAME.pack(len(payload), zlib.crc32(payload), len(joined)) + payload
 
 
 def _decode(path: Path) -> Iterator[Record]:
@@ -165,12 +166,12 @@ def _decode(path: Path) -> Iterator[Record]:
         payload = data[position + _FRAME.size : position + _FRAME.size + length]
         if len(payload) < length or zlib.crc32(payload) != checksum:
             break
-        topic, key, headers = orjson.loads(payload[:head_length])
+        topic, key, *headers = payload[:head_length].split(_NUL)
         yield Record(
-            topic,
-            None if key is None else key.encode(),
+            topic.decode(),
+            key[1:] if key else None,
             payload[head_length:],
-            [(name, value.encode()) for name, value in headers],
+            [(headers[i].decode(), headers[i + 1]) for i in range(0, len(headers), 2)],
         )
         position += _FRAME.size + length
     if position < len(data):

@@ -68,6 +68,7 @@ class Publisher:
         self._outbox = outbox
         self._pending = 0
         self._poller: asyncio.TimerHandle | None = None
+        self._published: dict[str, Counter] = {}
 
     @property
     def pending(self) -> int:
@@ -173,7 +174,9 @@ class Publisher:
             self._pending += 1
 
     def _on_delivery(self, topic: str, segment: Segment | None) -> Callable[[KafkaError | None, Any], None]:
-        published, dropped = PUBLISHED.labels(topic), DROPPED.labels(topic)
+        published = self._published.get(topic)
+        if published is None:
+            published = self._published[topic] = PUBLISHED.labels(topic)
 
         def delivered(error: KafkaError | None, _message: Any) -> None:
             self._pending -= 1
@@ -182,7 +185,7 @@ class Publisher:
             if error is None:
                 published.inc()
             else:
-                dropped.inc()
+                DROPPED.labels(topic).inc()
                 _log.error("Kafka refused an event for %s: %s", topic, error.str())
 
         return delivered

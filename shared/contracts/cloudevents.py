@@ -86,9 +86,23 @@ def event_time(milliseconds: int) -> str:
 
 def to_kafka(event: Event) -> tuple[bytes | None, bytes, KafkaHeaders]:
     """Write an event as a Kafka record in binary mode: key, value, headers."""
-    headers = [(f"ce_{name}", value.encode()) for name, value in event.attributes().items()]
-    headers.append(("content-type", _JSON.encode()))
-    key = event.partition_key.encode() if event.partition_key is not None else None
+    headers = [
+        ("content-type", b"application/json"),
+        ("ce_specversion", b"1.0"),
+        ("ce_id", event.id.encode()),
+        ("ce_source", event.source.encode()),
+        ("ce_type", event.type.encode()),
+    ]
+    if event.subject is not None:
+        headers.append(("ce_subject", event.subject.encode()))
+    if event.time is not None:
+        headers.append(("ce_time", event.time.encode()))
+    if event.traceparent is not None:
+        headers.append(("ce_traceparent", event.traceparent.encode()))
+    if event.partition_key is None:
+        return None, event.data, headers
+    key = event.partition_key.encode()
+    headers.append(("ce_partitionkey", key))
     return key, event.data, headers
 
 

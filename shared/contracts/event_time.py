@@ -1,7 +1,7 @@
 """Times as UTC milliseconds since 1970, written as RFC 3339."""
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -14,8 +14,8 @@ def to_milliseconds(moment: datetime) -> int:
 
 def to_rfc3339(milliseconds: int) -> str:
     """Write UTC milliseconds as RFC 3339 with three decimals and ``Z``."""
-    seconds, rest = divmod(milliseconds, 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"
+    moment = _EPOCH + timedelta(milliseconds=milliseconds)
+    return f"{moment.isoformat(timespec='milliseconds')[:23]}Z"
 
 
 def now_milliseconds() -> int:

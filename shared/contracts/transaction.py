@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -10,13 +11,12 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    PrivateAttr,
     ValidationInfo,
 )
 from pydantic_core import PydanticCustomError
 
 from shared.contracts import money
-from shared.contracts.card_numbers import luhn_valid
+from shared.contracts.card_numbers import is_card_number
 from shared.contracts.event_time import to_milliseconds, to_rfc3339
 from shared.contracts.fields import Country, Text, Timestamp
 
@@ -46,8 +46,7 @@ def _exact_amount(value: Decimal, info: ValidationInfo) -> Decimal:
 
 
 def _token(value: str) -> str:
-    digits = value.replace(" ", "").replace("-", "")
-    if 13 <= len(digits) <= 19 and digits.isdecimal() and luhn_valid(digits):
+    if is_card_number(value):
         raise PydanticCustomError("card_number", "holds a raw card number; send a token instead")
     return value
 
@@ -103,23 +102,21 @@ class Transaction(BaseModel):
     channel: Channel | None = Field(default=None, description="How the card was used.")
     timestamp: Timestamp = Field(description="Event time, RFC 3339 with a zone.")
 
-    _amount_minor: int = PrivateAttr()
-    _event_time_ms: int = PrivateAttr()
-
-    def model_post_init(self, _context: Any, /) -> None:
-        """Derive the exact integers once."""
-        self._amount_minor = money.to_minor_units(self.amount, self.currency)
-        self._event_time_ms = to_milliseconds(self.timestamp)
-
-    @property
+    # Computed once and kept in the instance: the request path reads them several times.
+    @cached_property
     def amount_minor(self) -> int:
         """Amount in minor units, 0 to 10^12."""
-        return self._amount_minor
+        return money.to_minor_units(self.amount, self.currency)
 
-    @property
+    @cached_property
     def event_time_ms(self) -> int:
         """Event time in UTC milliseconds."""
-        return self._event_time_ms
+        return to_milliseconds(self.timestamp)
+
+    @cached_property
+    def event_time(self) -> str:
+        """Event time as RFC 3339 in UTC with three decimals."""
+        return to_rfc3339(self.event_time_ms)
 
     @classmethod
     def from_wire(cls, body: bytes) -> Self:
@@ -146,7 +143,7 @@ class Transaction(BaseModel):
         wire: dict[str, Any] = {
             "transaction_id": self.transaction_id,
             "card_id": self.card_id,
-            "amount": money.to_major_units(self._amount_minor, self.currency),
+            "amount": money.to_major_units(self.amount_minor, self.currency),
             "currency": self.currency,
             "merchant_id": self.merchant_id,
         }
@@ -154,5 +151,5 @@ class Transaction(BaseModel):
             value = getattr(self, name)
             if value is not None:
                 wire[name] = value
-        wire["timestamp"] = to_rfc3339(self._event_time_ms)
+        wire["timestamp"] = self.event_time
         return wire
