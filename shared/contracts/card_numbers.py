@@ -1,11 +1,11 @@
 """Recognition of raw card numbers, so that they are refused and never stored or logged.
 
 A primary account number (ISO/IEC 7812-1) is 13 to 19 digits, the last of them a Luhn check digit. Inside a text it is
-looked for as people write it: in one run, or in the groups printed on cards with one separator. One in ten
 looked for as people write it: in one run, or in the groups printed on cards with one separator. One in ten numbers
 passes Luhn, and identifiers are full of long numbers (times in milliseconds, counters), so inside a text the number
 must begin as payment cards do: 2221-2720, 3 to 6, 81 or 9792. A field that is to hold a token and nothing else is
 held to Luhn and length alone (`is_card_number`).
+"""
 
 import re
 

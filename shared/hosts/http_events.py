@@ -8,7 +8,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from shared.contracts import cloudevents, problems
-from shared.contracts.cloudevents import PoisonEvent
+from shared.contracts.cloudevents import Event, PoisonEvent
 from shared.hosts.outcome import HANDLED, Handle, Outcome, run
 
 _log = logging.getLogger(__name__)
@@ -52,9 +52,7 @@ class EventEndpoint:
         except ClientDisconnect:
             return _problem(400, "the request ended before its body did")
         try:
-            if len(body) > MAX_BODY_BYTES:
-                raise PoisonEvent(f"the event is larger than {MAX_BODY_BYTES} bytes")
-            event = cloudevents.from_http(request.headers.items(), body)
+            event = _read(request, body)
         except PoisonEvent as poison:
             HANDLED.labels("unread", Outcome.POISON.value).inc()
             _log.error("event refused: %s", poison)
@@ -65,6 +63,12 @@ class EventEndpoint:
         if handled.outcome is Outcome.POISON:
             return _problem(400, handled.reason)
         return _problem(503, handled.reason, {"retry-after": "1"})
+
+
+def _read(request: Request, body: bytes) -> Event:
+    if len(body) > MAX_BODY_BYTES:
+        raise PoisonEvent(f"the event is larger than {MAX_BODY_BYTES} bytes")
+    return cloudevents.from_http(request.headers.items(), body)
 
 
 def _problem(status: int, detail: str, headers: dict[str, str] | None = None) -> Response:

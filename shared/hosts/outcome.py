@@ -70,7 +70,7 @@ async def _run(handle: Handle, event: Event) -> Handled:
         return Handled(Outcome.POISON, problems.from_validation(error).detail)
     except ServiceAway as away:
         return Handled(Outcome.RETRY, str(away))
-    except Exception:
+    except Exception:  # noqa: BLE001 - whatever it is, the event must come again, and the log says what it was
         _log.exception("an event could not be handled", extra={"event_id": event.id})
         return Handled(Outcome.RETRY, "unforeseen error, see the log")
     return Handled(Outcome.DONE)

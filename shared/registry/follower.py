@@ -134,6 +134,7 @@ class ModelFollower:
         self._accept = accept
         self._callbacks = callbacks or Callbacks()
         self._current: CurrentModel | None = None
+        self._answered = False
         self._refused: tuple[str, str | None] | None = None
         self._refused_at = 0.0
         self._changed = threading.Condition()
@@ -151,6 +152,14 @@ class ModelFollower:
         if current is None:
             raise ModelUnavailable(f"no model {self.name}@{self.alias}: neither the registry nor the disk has one")
         return current
+
+    @property
+    def answered(self) -> bool:
+        """Whether one poll was worked through to its end: from then on, no model means that there is none to take.
+
+        Until then it may only mean that the registry is away or the first download is under way.
+        """
+        return self._answered
 
     def start(self) -> None:
         """Take the disk copy at once if there is one, and follow the registry in the background from now on."""
@@ -184,6 +193,7 @@ class ModelFollower:
                 self._alias_gone()
             elif not self._is_current(version) and not self._was_refused(version):
                 self._take(version)
+            self._answered = True
         except RegistryUnavailable as error:
             self._callbacks.on_error(str(error))
 
