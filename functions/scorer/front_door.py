@@ -12,6 +12,7 @@ from typing import Any
 
 from functions.scorer.handler import Reply, ScoreHandler
 from functions.scorer.health import Health
+from shared.hosts.memory import settle
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -72,6 +73,7 @@ class FrontDoor:
         with self._api_lock:
             if self._api is None:
                 self._api = self._build_api()
+                settle()  # the last of the imports is in
             return self._api
 
 

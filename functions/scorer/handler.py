@@ -1,7 +1,7 @@
 """One request from its body to its answer: what every host of the scorer calls."""
 
 import time
-from collections.abc import Awaitable, Iterable
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import orjson
@@ -29,6 +29,7 @@ from shared.telemetry.tracing import Trace, continue_trace
 
 _JSON = b"application/json"
 _RETRY_AFTER = (b"retry-after", b"1")
+_REFUSALS = (Refused, Overloaded, ModelUnavailable)
 
 Headers = Iterable[tuple[bytes, bytes]]
 
@@ -56,13 +57,19 @@ class ScoreHandler:
     async def score(self, headers: Headers, query: bytes, receive: Receive) -> Reply:
         """Answer one transaction; the query may hold ``details=true``."""
         started = time.perf_counter()
-        reply = await self._guard(self._score(headers, query, receive, started))
+        try:
+            reply = await self._score(headers, query, receive, started)
+        except _REFUSALS as refusal:
+            reply = _refusal_reply(refusal)
         metrics.LATENCY.observe(time.perf_counter() - started)
         return reply
 
     async def score_batch(self, headers: Headers, query: bytes, receive: Receive) -> Reply:
         """Answer up to 1,000 transactions, in their order."""
-        return await self._guard(self._score_batch(headers, query, receive))
+        try:
+            return await self._score_batch(headers, query, receive)
+        except _REFUSALS as refusal:
+            return _refusal_reply(refusal)
 
     async def _score(self, headers: Headers, query: bytes, receive: Receive, started: float) -> Reply:
         require_json(find_header(headers, b"content-type"))
@@ -92,16 +99,12 @@ class ScoreHandler:
     async def _decide_all(self, transactions: list[Transaction], trace: Trace) -> list[Answer]:
         return await self._batcher.submit_all([ScoreRequest(transaction, trace) for transaction in transactions])
 
-    async def _guard(self, answering: Awaitable[Reply]) -> Reply:
-        try:
-            reply = await answering
-        except Refused as refused:
-            return problem_reply(refused.problem)
-        except Overloaded:
-            return problem_reply(problems.problem(503, "too many requests are waiting; try again"), retry=True)
-        except ModelUnavailable:
-            return problem_reply(problems.problem(503, "no model is available yet; try again"), retry=True)
-        return reply
+
+def _refusal_reply(refusal: Exception) -> Reply:
+    if isinstance(refusal, Refused):
+        return problem_reply(refusal.problem)
+    detail = "no model is available yet" if isinstance(refusal, ModelUnavailable) else "too many requests are waiting"
+    return problem_reply(problems.problem(503, f"{detail}; try again"), retry=True)
 
 
 def problem_reply(problem: Problem, *, retry: bool = False) -> Reply:
