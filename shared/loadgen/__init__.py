@@ -1,0 +1,1 @@
+"""Open-loop HTTP load, safe against coordinated omission, and what it measured."""
