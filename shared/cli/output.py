@@ -14,7 +14,7 @@ EXIT_FAILED = 1
 EXIT_WRONG_USE = 2
 
 
-class CommandFailed(Exception):  # noqa: N818 - reads as what happened, as in typer's own Abort and Exit
+class CommandFailed(Exception):
     """A command was refused or failed; the message is the reason, shown on standard error (exit status 1).
 
     Raise it anywhere under a command: `shared.cli.main.main` prints it without a traceback.

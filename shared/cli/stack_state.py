@@ -1,4 +1,4 @@
-"""Where the running system is: the file `FRAUD_HOME/run/stack.json` that `fraud up` keeps and every command reads."""
+"""Where the running system is: the file that `fraud up` keeps and every other command reads."""
 
 from __future__ import annotations
 
