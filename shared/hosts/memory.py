@@ -11,7 +11,7 @@ def settle() -> None:
     """Take what was loaded at start out of the collector's sight, and let it run seldom from now on.
 
     A full collection walks every module's objects and stops a function for tens of milliseconds, which callers see as
-    tail latency. Requests make no reference cycles to speak of, so rare collections find little more than frequent ones.
+    tail latency. Requests make few reference cycles, so rare collections find little more than frequent ones.
     """
     gc.collect()
     gc.freeze()
