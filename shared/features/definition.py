@@ -85,6 +85,14 @@ class Feature:
             raise ValueError(f"{self.name} has no window")
         return self.window_ms
 
-    def sentence(self, value: float | None) -> str:
-        """The value as a phrase for people, such as "7 transactions in the last 10 minutes"."""
-        return self.phrases.say(value)
+    def sentence(self, value: float | None, decimals: int = 2) -> str:
+        """The value as a phrase for people, such as "7 transactions in the last 10 minutes".
+
+        Args:
+            value: The feature's value.
+            decimals: Decimals of the currency that amounts are in.
+
+        Raises:
+            ValueError: The value is null and the feature never is.
+        """
+        return self.phrases.say(value, decimals)

@@ -54,8 +54,8 @@ class Phrases:
         """The same with a phrase for null."""
         return replace(self, when_unknown=phrase)
 
-    def say(self, value: float | None) -> str:
-        """The phrase for a value, the value in it.
+    def say(self, value: float | None, decimals: int) -> str:
+        """The phrase for a value, the value in it; amounts in major units with that many decimals.
 
         Raises:
             ValueError: The value is null and the feature never is.
@@ -69,4 +69,4 @@ class Phrases:
         if value == 1 and self.when_one is not None:
             return self.when_one
         number = int(value) if value == int(value) else value
-        return self.some.format(value=number, money=f"{value / 100:,.2f}")
+        return self.some.format(value=number, money=f"{value / 10**decimals:,.{decimals}f}")

@@ -56,7 +56,7 @@ class OnlineFeatures:
         Raises:
             redis.exceptions.RedisError: The store did not answer.
         """
-        replies: list[Any] = await self._link.call([(call.key, *call.arguments) for call in calls])
+        replies: list[Any] = await self._link.call([call.command for call in calls])
         read = self._protocol.read
         return [
             reply if isinstance(reply, BaseException) else read(reply, call.subject)

@@ -8,9 +8,9 @@ of a carried limb stay below 2^53, so the limbs are carried once per 8,192 recor
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.resources import files
 from typing import NamedTuple
 
+from shared.features import templates
 from shared.features.definition import DAY_MS, RETENTION_MS
 from shared.features.plan import STORED_TEXTS, Aggregate, Op
 
@@ -75,10 +75,7 @@ def render(aggregates: Sequence[Aggregate]) -> Script:
         "REPLY_FORMAT": "d" * at,
         "REPLY": "".join(f", {variable}" for variable in replied),
     }
-    source = files(__package__).joinpath("record_and_read.lua").read_text(encoding="utf-8")
-    for name, piece in pieces.items():
-        source = source.replace(f"@{name}@", piece)
-    return Script(source, at, position)
+    return Script(templates.render(__package__, "record_and_read.lua", pieces), at, position)
 
 
 def _variables(aggregate: Aggregate) -> list[str]:

@@ -50,9 +50,8 @@ class FeatureRead(NamedTuple):
 class Call(NamedTuple):
     """One transaction, ready to be sent."""
 
-    key: str
-    arguments: tuple[str | bytes, ...]
-    """Id with its kind, head, texts in the order of `STORED_TEXTS`."""
+    command: tuple[bytes, ...]
+    """Key, id with its kind, head, texts in the order of `STORED_TEXTS`."""
     subject: Subject
 
 
@@ -96,7 +95,8 @@ def pack(transaction: Transaction) -> Call:
     head = (time | amount << 48).to_bytes(_TIME_AND_AMOUNT_BYTES, "little") + place
     # A UUID in 22 characters instead of 36: ids are most of a card's memory.
     identity = f"u{_shortened(identity)}" if len(identity) == 36 and _UUID(identity) else f"i{identity}"
-    return Call(card_key(transaction.card_id), (identity, head, *texts), subject)
+    key = card_key(transaction.card_id)
+    return Call((key.encode(), identity.encode(), head, *[text.encode() for text in texts]), subject)
 
 
 def _shortened(uuid: str) -> str:

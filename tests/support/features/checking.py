@@ -6,7 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import pyarrow as pa
+
 from shared.features.catalogue import CATALOGUE
+from shared.features.history import HistoryFeatures
 from shared.features.online import FeatureRead, OnlineFeatures
 from tests.support.features.oracle import Oracle, Tx
 
@@ -58,3 +61,20 @@ def same(got: Any, wanted: Any) -> bool:
 def replay(stream: Sequence[Tx]) -> str:
     """The stream as Python, to paste into a test."""
     return "stream = [\n" + "".join(f"    {tx!r},\n" for tx in stream) + "]"
+
+
+def history_answers(stream: Sequence[Tx], history: HistoryFeatures | None = None) -> list[Answer]:
+    """What the history engine answers for a stream in arrival order."""
+    columns = {name: [getattr(tx, name) for tx in stream] for name in _COLUMNS}
+    table = pa.table({**columns, "arrival": range(len(stream))}, schema=_SCHEMA)
+    rows = (history or HistoryFeatures(threads=1)).table(table).to_pylist()
+    return [(row["status"], {name: row[name] for name in CATALOGUE.names}) for row in rows]
+
+
+_TEXTS = ("transaction_id", "card_id", "merchant_id", "merchant_category", "city", "country", "channel")
+_SCHEMA = pa.schema(
+    [(name, pa.string()) for name in _TEXTS]
+    + [(name, pa.int64()) for name in ("event_time_ms", "amount_minor", "arrival")]
+    + [(name, pa.float64()) for name in ("latitude", "longitude")]
+)
+_COLUMNS = [name for name in _SCHEMA.names if name != "arrival"]

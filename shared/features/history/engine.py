@@ -1,0 +1,132 @@
+"""Features of whole files and tables, in memory bounds of DuckDB."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+import duckdb
+import pyarrow as pa
+
+from shared.features.catalogue import CATALOGUE, Catalogue
+from shared.features.history import sql
+from shared.features.history.versions import first_versions
+from shared.features.plan import plan
+
+Source: TypeAlias = pa.Table | str | Path | Sequence[str | Path]
+"""An Arrow table, or one or several Parquet files (globs allowed)."""
+
+_COUNT_NULLS = """
+SELECT count(*) FROM arrivals WHERE t IS NULL OR a IS NULL OR card_id IS NULL OR transaction_id IS NULL
+"""
+_REQUIRED = {"transaction_id", "card_id", "event_time_ms", "amount_minor"}
+
+
+class HistoryFeatures:
+    """What the online engine would have answered at each transaction of a history.
+
+    Columns of the input are named as the fields of a transaction, with `amount_minor` (BIGINT, minor units) and
+    `event_time_ms` (BIGINT, UTC milliseconds) instead of amount and timestamp. Required are these two, `transaction_id`
+    and `card_id`; a column that is absent is unknown in every row. A column `arrival` (any type that can be ordered),
+    where there is one, gives the order in which transactions became known; without it that is the order of event times.
+    Ties are broken by the order of the rows.
+
+    The output has one row per input row, in input order: `transaction_id`, `card_id`, `status` ("new", "seen",
+    "conflict", "too_late": what the online engine would have said), and the features under their names. A row that
+    repeats an id its card remembers gives what reading the first version again would have given at that moment: its
+    windows end at the first version's time and hold all that had become known by then.
+
+    Args:
+        catalogue: The features to compute.
+        threads: Threads to use; all processors when None.
+        memory_limit: What DuckDB may hold before it spills to disk, such as "2GB"; its default (80 %) when None.
+        spill_folder: Where it spills.
+    """
+
+    def __init__(
+        self,
+        catalogue: Catalogue = CATALOGUE,
+        *,
+        threads: int | None = None,
+        memory_limit: str | None = None,
+        spill_folder: Path | None = None,
+    ) -> None:
+        self.catalogue = catalogue
+        self._config: dict[str, str | bool | int | float | list[str]] = {
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+        if threads is not None:
+            self._config["threads"] = threads
+        if memory_limit is not None:
+            self._config["memory_limit"] = memory_limit
+        if spill_folder is not None:
+            self._config["temp_directory"] = str(spill_folder)
+
+    def table(self, source: Source) -> pa.Table:
+        """The features as an Arrow table.
+
+        Raises:
+            ValueError: A required column is missing or holds a null.
+        """
+        with duckdb.connect(config=self._config) as connection:
+            return self._answer(connection, source).to_arrow_table()
+
+    def write(self, source: Source, target: Path) -> int:
+        """Write the features to a Parquet file and return the number of rows.
+
+        Raises:
+            ValueError: A required column is missing or holds a null.
+        """
+        with duckdb.connect(config=self._config) as connection:
+            self._answer(connection, source).write_parquet(str(target), compression="zstd")
+            return int(_one(connection, "SELECT count(*) FROM arrivals"))
+
+    def _answer(self, connection: duckdb.DuckDBPyConnection, source: Source) -> duckdb.DuckDBPyRelation:
+        """Compute all answers on the connection."""
+        relation = _relation(connection, source)
+        _check(relation)
+        relation.create_view("input")
+        connection.execute(sql.setup())
+        connection.execute(sql.arrivals(relation.columns))
+        if _one(connection, _COUNT_NULLS):
+            raise ValueError(f"none of {', '.join(sorted(_REQUIRED))} may be null")
+        connection.execute(sql.versions())
+        self._mend_forgetful_cards(connection)
+        largest = _one(connection, "SELECT coalesce(max(a), 0) FROM arrivals")
+        connection.execute(sql.answers(plan(self.catalogue), largest))
+        return connection.sql(sql.features(self.catalogue))
+
+    def _mend_forgetful_cards(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Judge the rows of cards to which a forgotten id came back one after the other."""
+        arrivals = connection.execute(
+            "SELECT row, card_id, transaction_id, t FROM arrivals SEMI JOIN forgetful USING (card_id) "
+            "ORDER BY card_id, seq"
+        ).fetchall()
+        if not arrivals:
+            return
+        rows, firsts = zip(*first_versions(arrivals), strict=True)
+        connection.register("mended", pa.table({"row": rows, "first": firsts}))
+        connection.execute("DELETE FROM repeated WHERE row IN (SELECT row FROM mended)")
+        connection.execute("INSERT INTO repeated SELECT row, first FROM mended")
+        connection.execute(sql.versions())
+
+
+def _relation(connection: duckdb.DuckDBPyConnection, source: Source) -> duckdb.DuckDBPyRelation:
+    if isinstance(source, pa.Table):
+        return connection.from_arrow(source)
+    if isinstance(source, str | Path):
+        return connection.read_parquet(str(source))
+    return connection.read_parquet([str(path) for path in source])
+
+
+def _check(relation: duckdb.DuckDBPyRelation) -> None:
+    missing = sorted(_REQUIRED - set(relation.columns))
+    if missing:
+        raise ValueError(f"the history lacks {', '.join(missing)}")
+
+
+def _one(connection: duckdb.DuckDBPyConnection, query: str) -> int:
+    row = connection.execute(query).fetchone()
+    return 0 if row is None else int(row[0])

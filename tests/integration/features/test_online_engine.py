@@ -1,0 +1,115 @@
+"""How the online engine behaves on a real server, beside its answers."""
+
+import asyncio
+
+import pytest
+from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from shared.contracts.transaction import Transaction
+from shared.features.catalogue import CATALOGUE
+from shared.features.online import OnlineFeatures, ReadStatus, SharedRoundTrips
+from tests.support.features.oracle import DAY, Tx
+from tests.support.features.valkey import free_port
+
+T0 = 1_790_000_000_000
+
+
+def tx(number: int, **changes: object) -> Tx:
+    return Tx(**{"transaction_id": f"t{number}", "card_id": "c", "event_time_ms": T0, "amount_minor": 100, **changes})
+
+
+async def count(features: OnlineFeatures, one: Tx) -> int:
+    (read,) = await features.record_and_read([one])
+    return read.values[CATALOGUE.names.index("txn_count_24h")]
+
+
+async def test_a_transaction_of_the_contract(features: OnlineFeatures) -> None:
+    example = Transaction.model_config["json_schema_extra"]["examples"][0]
+    (read,) = await features.record_and_read([Transaction.model_validate(example)])
+    assert read.status is ReadStatus.NEW
+    values = dict(zip(CATALOGUE.names, read.values, strict=True))
+    assert (values["amount"], values["txn_count_10m"], values["distinct_cities_1h"]) == (4_990, 1, 1)
+
+
+async def test_a_flushed_script_is_loaded_again(redis: Redis, features: OnlineFeatures) -> None:
+    await features.record_and_read([tx(1)])
+    await redis.script_flush()
+    reads = await features.record_and_read([tx(2), tx(1), tx(3, card_id="other")])
+    assert [read.status.name for read in reads] == ["NEW", "SEEN", "NEW"]
+
+
+async def test_a_connection_the_server_closed_is_replaced(redis: Redis, features: OnlineFeatures) -> None:
+    await features.record_and_read([tx(1)])
+    await redis.client_kill_filter(_type="normal", skipme=True)
+    assert await count(features, tx(2)) == 2
+
+
+async def test_no_server_is_an_error() -> None:
+    async with Redis(port=free_port(), retry=None) as redis:
+        with pytest.raises(RedisConnectionError):
+            await OnlineFeatures(redis).record_and_read([tx(1)])
+
+
+async def test_a_slow_server_meets_the_deadline_and_recovers(redis: Redis, features: OnlineFeatures) -> None:
+    shared = SharedRoundTrips(features, deadline_s=0.1)
+    await shared.read(tx(1))
+    await redis.client_pause(400, all=True)
+    reads = await asyncio.gather(*[shared.read(tx(k)) for k in range(2, 5)], return_exceptions=True)
+    assert [type(read) for read in reads] == [TimeoutError] * 3
+    await redis.client_unpause()
+    patient = SharedRoundTrips(features, deadline_s=5)
+    read = await patient.read(tx(9))
+    # The transactions of the missed deadline were on their way: recorded or not, answers are not mixed up.
+    assert read.status is ReadStatus.NEW
+    assert await count(features, tx(1)) in (2, 5)
+
+
+async def test_concurrent_reads_share_round_trips(redis: Redis, features: OnlineFeatures) -> None:
+    shared = SharedRoundTrips(features, deadline_s=5, most=16)
+    reads = await asyncio.gather(*[shared.read(tx(k)) for k in range(100)])
+    at = CATALOGUE.names.index("txn_count_24h")
+    assert [read.values[at] for read in reads] == list(range(1, 101)), "the order of a card is kept"
+
+
+async def test_two_engines_on_one_card_count_each_transaction_once(valkey_port: int, redis: Redis) -> None:
+    async with Redis(port=valkey_port) as other:
+        engines = [OnlineFeatures(redis), OnlineFeatures(other)]
+        stream = [tx(k) for k in range(50)]
+        await asyncio.gather(*[engine.record_and_read([one]) for one in stream for engine in engines])
+        assert await count(engines[0], stream[0]) == 50
+
+
+async def test_keys_of_a_card_expire_together_and_late(redis: Redis, features: OnlineFeatures) -> None:
+    await features.record_and_read([tx(1, card_id="{odd}")])
+    keys = [key async for key in redis.scan_iter()]
+    lives = [await redis.pttl(key) for key in keys]
+    assert len(keys) == 2
+    assert all(39 * DAY < life <= 40 * DAY for life in lives)
+    for key in keys:
+        await redis.pexpire(key, 32 * DAY)
+    await features.record_and_read([tx(2, card_id="{odd}")])
+    assert all([await redis.pttl(key) > 39 * DAY for key in keys])
+
+
+async def test_memory_is_bounded_by_what_is_remembered(redis: Redis, features: OnlineFeatures) -> None:
+    async def size() -> int:
+        return sum([await redis.strlen(key) async for key in redis.scan_iter()])
+
+    stream = [tx(k, event_time_ms=T0 + k * DAY // 4, merchant_id=f"merchant {k}") for k in range(1500)]
+    await features.record_and_read(stream[:150])
+    full = await size()
+    await features.record_and_read(stream[150:])
+    assert await size() < 1.4 * full
+
+
+async def test_sums_beyond_the_range_of_doubles_are_exact(redis: Redis, features: OnlineFeatures) -> None:
+    amount = 10**12 - 1
+    await features.record_and_read([tx(1, amount_minor=amount)])
+    log = await redis.get("f:{c}:l")
+    await redis.set("f:{c}:l", log[:1] + log[1:] * 20_000)
+    (read,) = await features.record_and_read([tx(2, amount_minor=amount)])
+    values = dict(zip(CATALOGUE.names, read.values, strict=True))
+    assert values["total_amount_10m"] == 20_001 * amount > 2**53
+    assert values["avg_amount_24h"] == amount
+    assert values["amount_zscore"] == 0.0, "the deviation of equal amounts is nothing, to the last unit"
