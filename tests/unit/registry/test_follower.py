@@ -53,6 +53,18 @@ def test_without_a_model_anywhere_there_is_none(follower):
         _ = follower.current
 
 
+def test_says_whether_the_registry_has_answered(registry, follower):
+    registry.away = True
+    follower.poll()
+    assert not follower.answered
+    registry.away = False
+    follower.poll()
+    assert follower.answered
+    registry.away = True
+    follower.poll()
+    assert follower.answered
+
+
 def test_takes_the_version_the_alias_names(registry, follower, heard):
     registry.register("3", FIRST)
     follower.poll()
