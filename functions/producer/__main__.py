@@ -1,0 +1,7 @@
+"""`python -m functions.producer`."""
+
+import sys
+
+from functions.producer.main import main
+
+sys.exit(main())
