@@ -141,7 +141,7 @@ def _event_time(  # noqa: PLR0911 - one return per way to be hostile
         case 5:
             return clock + choose.whole(0, 5 * MINUTE)
         case 6:
-            return clock // DAY * DAY + choose.pick([0, -1, 1])
+            return clock // DAY * DAY - choose.pick([0, 31 * DAY]) + choose.pick([0, -1, 1])
         case _:
             return clock
 
