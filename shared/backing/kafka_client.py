@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from shared.backing.service import NotReady
 from shared.bus.topics import PARTITIONS, TOPICS
 
 if TYPE_CHECKING:
-    from confluent_kafka.admin import AdminClient, ClusterMetadata
+    from confluent_kafka.admin import AdminClient
 
 _TIMEOUT_SECONDS: Final = 2.0
 _PATIENCE_SECONDS: Final = 1.0
@@ -69,7 +69,7 @@ class KafkaProbe:
 
     def _create(self, topics: list[str]) -> None:
         from confluent_kafka import KafkaError, KafkaException  # noqa: PLC0415
-        from confluent_kafka.admin import NewTopic  # noqa: PLC0415
+        from confluent_kafka.cimpl import NewTopic  # noqa: PLC0415
 
         created = self._admin().create_topics(
             [NewTopic(topic, num_partitions=PARTITIONS) for topic in topics], request_timeout=10
@@ -82,7 +82,7 @@ class KafkaProbe:
                 raise error
 
 
-def _require_leaders(metadata: ClusterMetadata) -> None:
+def _require_leaders(metadata: Any) -> None:
     for name in TOPICS:
         topic = metadata.topics.get(name)
         if topic is None:

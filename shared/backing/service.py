@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ import psutil
 
 from shared.backing.pidfile import PidFile
 from shared.backing.ports import require_free
+from shared.backing.processes import alive, end
 
 _LOG_LIMIT_BYTES: Final = 16 << 20
 
@@ -33,8 +33,11 @@ class BackingService(Protocol):
 
     name: str
     """Short name: "kafka", "redis", "s3" or "mlflow"."""
-    external: bool
-    """Whether somebody else runs it: then `start` and `stop` do nothing."""
+
+    @property
+    def external(self) -> bool:
+        """Whether somebody else runs it: then `start` and `stop` do nothing."""
+        ...
 
     @property
     def address(self) -> str:
@@ -82,7 +85,7 @@ class Command:
 
 
 class EmbeddedService(ABC):
-    """A service run as a child process, in a session of its own, so that a terminal's Ctrl-C is ours to handle.
+    """A service run as a child process, in a process group of its own: a terminal's Ctrl-C is ours to handle.
 
     The pid file outlives a killed supervisor: the next `start` takes the running process over, or stops it
     when it was started with other settings.
@@ -158,7 +161,7 @@ class EmbeddedService(ABC):
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=asyncio.subprocess.STDOUT,
-                start_new_session=True,
+                process_group=0,
             )
         try:
             self._process = psutil.Process(self._child.pid)
@@ -175,7 +178,7 @@ class EmbeddedService(ABC):
         if self._child is not None:
             code = await self._child.wait()
             return f"ended by signal {-code}" if code < 0 else f"ended with status {code}"
-        while self._running():
+        while self._running():  # noqa: ASYNC110 - not our child: nothing will tell us
             await asyncio.sleep(0.2)
         return "ended"
 
@@ -183,7 +186,7 @@ class EmbeddedService(ABC):
         """Ask the process to end (SIGTERM), and after `stop_seconds` make it."""
         process = self._process
         if process is not None and self._running():
-            await _end(process, self.stop_seconds)
+            await end(process, self.stop_seconds)
         if self._child is not None:
             await self._child.wait()
         self._child = self._process = None
@@ -200,9 +203,7 @@ class EmbeddedService(ABC):
     def _running(self) -> bool:
         if self._child is not None:
             return self._child.returncode is None
-        if self._process is None:
-            return False
-        return self._process.is_running() and self._process.status() != psutil.STATUS_ZOMBIE
+        return self._process is not None and alive(self._process)
 
     async def _take_over(self) -> bool:
         """Take over the process on record if it is what `start` would start; end it if it is not."""
@@ -212,7 +213,7 @@ class EmbeddedService(ABC):
         if record is None or process is None:
             return False
         if record.identity != self.identity:
-            await _end(process, self.stop_seconds)
+            await end(process, self.stop_seconds)
             return False
         self._process = process
         return True
@@ -221,30 +222,3 @@ class EmbeddedService(ABC):
         if self.log.exists() and self.log.stat().st_size > _LOG_LIMIT_BYTES:
             self.log.replace(self.log.with_suffix(".log.1"))
         return self.log.open("ab")
-
-
-async def _end(process: psutil.Process, patience_seconds: float) -> None:
-    """End a process and its children: SIGTERM, then SIGKILL once patience has run out."""
-    try:
-        family = [*process.children(recursive=True), process]
-        process.terminate()
-    except psutil.NoSuchProcess:
-        return
-    deadline = time.monotonic() + patience_seconds
-    while time.monotonic() < deadline and _alive(process):
-        await asyncio.sleep(0.05)
-    for member in family:
-        if _alive(member):
-            try:
-                member.kill()
-            except psutil.NoSuchProcess:
-                continue
-    while any(_alive(member) for member in family):
-        await asyncio.sleep(0.05)
-
-
-def _alive(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
