@@ -31,6 +31,11 @@ class AdminServer:
         self._runner: web.AppRunner | None = None
         self._http: ClientSession | None = None
 
+    @property
+    def url(self) -> str:
+        """Address of the interface."""
+        return f"http://127.0.0.1:{self._port}"
+
     async def start(self) -> None:
         """Listen.
 

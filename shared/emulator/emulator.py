@@ -87,6 +87,11 @@ class Emulator:
         """Address of each service."""
         return {name: f"http://127.0.0.1:{port}" for name, port in self._ports.items()}
 
+    @property
+    def admin_url(self) -> str:
+        """Address of the admin interface."""
+        return self._admin.url
+
     async def start(self) -> None:
         """Open all addresses, then start everything; returns when all is started, not when all is ready.
 

@@ -195,7 +195,8 @@ class ServiceRunner:
         if self._stopping:
             return
         running = [replica for replica in self._replicas if not replica.draining]
-        for replica in sorted(running, key=lambda one: (one.ready, -one.started))[: len(running) - self._desired]:
+        surplus = max(0, len(running) - self._desired)
+        for replica in sorted(running, key=lambda one: (one.ready, -one.started))[:surplus]:
             self._template.log.event(replica.name, "info", f"draining: scaled to {self._desired}")
             replica.drain()
         if not self.crashes.delay:
