@@ -35,7 +35,7 @@ _SPREE_AT = names(
 _ORDINARY = names("grocery", "restaurant", "clothing", "online_marketplace", "entertainment", "electronics")
 _ABROAD_AT = names("electronics", "jewelry", "money_transfer", "money_transfer", "clothing", "gift_cards", "restaurant")
 _SKIMMED_AT = names("grocery", "restaurant", "fuel", "pharmacy", "clothing", "online_marketplace")
-_CAREFUL = 0.10
+_CAREFUL = 0.08
 _FAR_KM = 1_500.0
 _COMPROMISE_DAYS = 28
 _STOLEN_PER_DAY = 2.5
@@ -52,7 +52,7 @@ class Scene:
 
 def card_testing(scene: Scene, rng: np.random.Generator, start_ms: int, count: float) -> Rows:
     """Bursts of small online amounts at one merchant within minutes; half of the cards are then emptied."""
-    mean_size = 12.5
+    mean_size = 12.0
     owner, size = _episodes(rng, count / mean_size, 6, 16)
     card, begin = _victims(scene, rng, start_ms, len(size))
     slow = rng.random(len(size)) < _CAREFUL
@@ -88,7 +88,7 @@ def stolen_card_spree(scene: Scene, rng: np.random.Generator, start_ms: int, cou
     hidden = careful[owner]
     category = np.where(hidden, rng.choice(_ORDINARY, len(owner)), rng.choice(_SPREE_AT, len(owner)))
     merchant = scene.directory.anywhere(rng, city[owner], category)
-    factor = np.where(hidden, 1.2, np.exp(rng.normal(1.5, 0.4, len(owner))))
+    factor = np.where(hidden, 1.2, np.exp(rng.normal(1.6, 0.4, len(owner))))
     amount = scene.habits.amounts(rng, card[owner], category, factor)
     return _fraud(rng, card[owner], time_ms, merchant, amount, Pattern.STOLEN_CARD_SPREE)
 
@@ -158,7 +158,7 @@ def large_one_off(scene: Scene, rng: np.random.Generator, start_ms: int, count: 
     category = rng.choice(_CASHED_AT, total)
     place = np.where(rng.random(total) < 0.65, ONLINE, scene.habits.present(card, time_ms))
     merchant = scene.directory.anywhere(rng, place, category)
-    factor = np.where(rng.random(total) < _CAREFUL, 1.5, np.exp(rng.uniform(2.5, 3.6, total)))
+    factor = np.where(rng.random(total) < _CAREFUL, 1.5, np.exp(rng.uniform(2.7, 3.8, total)))
     amount = scene.habits.amounts(rng, card, category, factor)
     return _fraud(rng, card, time_ms, merchant, amount, Pattern.LARGE_ONE_OFF)
 

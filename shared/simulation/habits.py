@@ -60,8 +60,8 @@ class Habits:
         """
         return Rows.concat(
             [
-                self._spree(rng, start_ms, 0.5 * count, _SHOPPING, longest_ms=4 * HOUR_MS),
-                self._spree(rng, start_ms, 0.3 * count, _GAMES, longest_ms=HOUR_MS),
+                self._spree(rng, start_ms, 0.6 * count, _SHOPPING, longest_ms=4 * HOUR_MS),
+                self._spree(rng, start_ms, 0.2 * count, _GAMES, longest_ms=HOUR_MS),
                 self._big_tickets(rng, start_ms, 0.2 * count),
             ]
         )

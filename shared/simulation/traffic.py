@@ -19,7 +19,7 @@ from shared.simulation.noise import Purpose, generator
 from shared.simulation.population import Population
 from shared.simulation.rows import Rows
 
-LOOKALIKE_SHARE = 0.009
+LOOKALIKE_SHARE = 0.007
 LARGEST_BLOCK = 10_000
 _BLOCK_MINUTES = (1_440, 720, 360, 180, 60, 30, 15, 5, 1)
 _DAYS_BEFORE = 1 << 10  # keys of generators must not be negative; episodes begin some days before the start
