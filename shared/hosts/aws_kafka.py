@@ -158,5 +158,5 @@ def _headers(record: Mapping[str, Any]) -> list[tuple[str, bytes]]:
             try:
                 headers.append((name, bytes(number & 0xFF for number in numbers)))
             except TypeError:
-                raise PoisonEvent(f"header {name[:64]!a} is not a list of bytes") from None
+                raise PoisonEvent(f"header {name!a} is not a list of bytes") from None
     return headers
