@@ -75,17 +75,17 @@ class Acceptor:
                 self._loop.remove_reader(self._listener)
 
     def shed(self, count: int) -> None:
-        """End `count` connections, the busiest first: they come back, to any replica, without delay."""
-        staying = [connection for connection in self.connections if not connection.ending]
-        staying.sort(key=lambda connection: connection.last_used, reverse=True)
+        """End `count` connections, those in use first: they come back, to any replica, without delay."""
+        staying = [connection for connection in self.connections if connection.ended is None]
+        staying.sort(key=lambda connection: connection.idle)
         for connection in staying[:count]:
             connection.end()
 
     def close_quiet(self) -> None:
-        """Close connections that have been asked to end and on which nothing came for the quiet period."""
+        """Close connections that were asked to end and on which nothing came since then for the quiet period."""
         limit = monotonic() - _QUIET_SECONDS
         for connection in list(self.connections):
-            if connection.ending and connection.idle and connection.last_used < limit:
+            if connection.ended is not None and connection.ended < limit and connection.idle:
                 connection.transport.close()
 
     def _readable(self) -> None:
