@@ -69,11 +69,15 @@ class TransactionTable:
 
     def transactions(self, skip: int = 0) -> Iterator[Transaction]:
         """Yield the transactions in order, from the one after the first `skip` on."""
+        return (transaction for _, transaction in self.numbered(skip))
+
+    def numbered(self, skip: int = 0) -> Iterator[tuple[int, Transaction]]:
+        """Yield the transactions in order, each with the number of its row in the file."""
         with pq.ParquetFile(self.path) as file:
-            columns = [name for name in SCHEMA.names if name not in ("file_row", "label", "label_time_ms")]
+            columns = [name for name in SCHEMA.names if name not in ("label", "label_time_ms")]
             rows = (row for batch in file.iter_batches(_SPOOL_ROWS, columns=columns) for row in batch.to_pylist())
             for row in islice(rows, skip, None):
-                yield _transaction(row)
+                yield row.pop("file_row"), _transaction(row)
 
 
 def read_transactions(
@@ -179,7 +183,7 @@ def _order(spool: Path, table: Path, workspace: Path, refused: RejectedRows) -> 
         for row, transaction_id, first in connection.execute("SELECT * FROM repeated ORDER BY file_row").fetchall():
             refused.add(row, transaction_id, f"transaction_id: repeats row {first} of the same card")
         ordered = connection.sql(
-            "SELECT * FROM checked WHERE file_row NOT IN (SELECT file_row FROM repeated) ORDER BY event_time_ms, file_row"
+            "SELECT * FROM checked ANTI JOIN repeated USING (file_row) ORDER BY event_time_ms, file_row"
         )
         ordered.write_parquet(str(table), compression="zstd", row_group_size=_SPOOL_ROWS * 4)
     return int(pq.read_metadata(table).num_rows)

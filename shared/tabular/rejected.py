@@ -21,9 +21,15 @@ def rejected_path(file: Path) -> Path:
 class RejectedRows:
     """Writes `{"row", "transaction_id", "reason"}` per refused row; there is no file when none is refused."""
 
-    def __init__(self, path: Path) -> None:
-        """Prepare; what an earlier reading left at `path` goes with the first row, or at the end."""
+    def __init__(self, path: Path, *, keep: bool = False) -> None:
+        """Prepare.
+
+        Args:
+            path: The file.
+            keep: Go on with what is there. Else what an earlier reading left goes with the first row, or at the end.
+        """
         self.path = path
+        self._keep = keep
         self.count = 0
         self._file: IO[bytes] | None = None
 
@@ -40,7 +46,7 @@ class RejectedRows:
         """
         if self._file is None:
             try:
-                self._file = self.path.open("wb")
+                self._file = self.path.open("ab" if self._keep else "wb")
             except OSError as error:
                 raise TabularError(f"refused rows can not be written to {self.path}: {error.strerror}") from None
         shown = mask_card_numbers(transaction_id)[:_LONGEST_ID] if isinstance(transaction_id, str) else None
@@ -55,5 +61,5 @@ class RejectedRows:
     def __exit__(self, *_: object) -> None:
         if self._file is not None:
             self._file.close()
-        elif self.path.exists():
+        elif not self._keep and self.path.exists():
             self.path.unlink()
