@@ -83,6 +83,11 @@ class Emulator:
         return self._services
 
     @property
+    def programs(self) -> Mapping[str, ProgramRunner]:
+        """The running Deployments by name."""
+        return self._programs
+
+    @property
     def urls(self) -> dict[str, str]:
         """Address of each service."""
         return {name: f"http://127.0.0.1:{port}" for name, port in self._ports.items()}
@@ -218,6 +223,7 @@ class Emulator:
             folder=self._project,
             grace=deployment.spec.template.spec.termination_grace_period_seconds,
             niceness=niceness(container),
+            listens=bool(container.ports),
         )
         return ProgramRunner(program, deployment.spec.replicas, self._log(name))
 

@@ -15,6 +15,7 @@ from shared.emulator.child import describe_exit
 from shared.emulator.crash_loop import CrashLoop
 from shared.emulator.listener import held_connections
 from shared.emulator.manifests import Service
+from shared.emulator.refusal import refuse_held
 from shared.emulator.replica_process import ReplicaProcess, ReplicaTemplate
 
 _SAMPLE_SECONDS = 1.0
@@ -164,6 +165,8 @@ class ServiceRunner:
         while True:
             await asyncio.sleep(_SAMPLE_SECONDS)
             self._sample()
+            if self.crashes.failing and not self.ready:
+                await refuse_held(self._template.listener, f"service {self.service.name} does not start")
             balance(self.ready)
             ticks += 1
             if ticks * _SAMPLE_SECONDS >= TICK_SECONDS:

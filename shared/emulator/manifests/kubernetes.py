@@ -163,6 +163,9 @@ class ProgramContainer(Container):
 
     command: Annotated[tuple[str, ...], Field(min_length=1)]
     args: tuple[str, ...] = ()
+    readiness_probe: Any = cluster_only("no request is routed to a program")
+    liveness_probe: Any = cluster_only("a program is started again when it ends")
+    startup_probe: Any = cluster_only("nothing waits for a program")
 
 
 class PodFields(Model):

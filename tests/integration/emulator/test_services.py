@@ -4,17 +4,19 @@ import asyncio
 import json
 import os
 import signal
+import sys
 from itertools import pairwise
 from pathlib import Path
 
 import aiohttp
+import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from shared.backing.ports import PortTaken
+from shared.backing.ports import PortTaken, free_ports
 from shared.emulator.emulator import Emulator
-from tests.support.emulator.manifests import service
-from tests.support.emulator.running import Load, running, until
+from tests.support.emulator.manifests import service, write
+from tests.support.emulator.running import PROJECT, Load, running, until
 
 
 async def answered(emulator: Emulator, name: str = "tiny") -> float:
@@ -133,6 +135,9 @@ async def test_a_function_that_cannot_start_says_why(tmp_path: Path) -> None:
         with pytest.raises(TimeoutError, match=r"(?s)broken does not start: exit code 1.*RuntimeError: no such table"):
             await emulator.until_ready(20, "broken")
         assert "no such table" in emulator.status()["services"]["broken"]["failure"]
+        async with aiohttp.ClientSession() as http, http.post(emulator.urls["broken"], data=b"x") as answer:
+            assert answer.status == 503
+            assert (await answer.json())["detail"] == "service broken does not start"
 
 
 async def test_replica_gets_the_contract_of_knative_and_its_weight(tmp_path: Path) -> None:
@@ -189,3 +194,88 @@ async def test_taken_port_names_its_holder_and_leaves_nothing_running(tmp_path: 
         )
         with pytest.raises(PortTaken, match=f"port .* for service tiny is taken by pid {os.getpid()}"):
             await second.start()
+
+
+PROGRAM = """
+import http.server, os, sys
+print("hello from", sys.argv[1], flush=True)
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200); self.end_headers()
+        self.wfile.write(b"# TYPE programs_total counter\\nprograms_total 1\\n")
+http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+"""
+
+
+async def test_deployment_runs_beside_and_is_started_again(tmp_path: Path) -> None:
+    deployment = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "program"},
+        "spec": {
+            "replicas": 2,
+            "selector": {"matchLabels": {"app": "program"}},
+            "template": {
+                "metadata": {"labels": {"app": "program"}},
+                "spec": {
+                    "containers": [
+                        {
+                            "image": "dev.local/program:1",
+                            "command": ["python", "-c", PROGRAM],
+                            "args": ["here"],
+                            "ports": [{"containerPort": 8080}],
+                        }
+                    ]
+                },
+            },
+        },
+    }
+    async with running(tmp_path, deployment) as emulator:
+        program = emulator.programs["program"]
+        log = tmp_path / "home" / "logs" / "program.jsonl"
+        await until(lambda: log.read_text().count("hello from here") == 2)
+        first = program.status()["replicas"][0]["pid"]
+        os.kill(first, signal.SIGKILL)
+        await until(lambda: program.crashes.restarts == 1 and program.ready == 2)
+        assert first not in {copy["pid"] for copy in program.status()["replicas"]}
+        await until(lambda: log.read_text().count("hello from here") == 3)
+        async with aiohttp.ClientSession() as http:
+            async with asyncio.timeout(20):
+                while "programs_total 2.0" not in await text_of(http, emulator.admin_url + "/services/program/metrics"):
+                    await asyncio.sleep(0.05)
+            async with http.get(emulator.admin_url + "/targets") as answer:
+                assert len(await answer.json()) == 2
+
+
+async def test_nothing_outlives_a_killed_emulator(tmp_path: Path) -> None:
+    (port, admin) = free_ports(2)
+    command = [
+        sys.executable,
+        "-m",
+        "shared.emulator",
+        "--manifests",
+        str(write(tmp_path / "m", service(min_scale="1"))),
+    ]
+    options = ["--home", str(tmp_path / "home"), "--port", f"tiny={port}", "--admin-port", str(admin)]
+    process = await asyncio.create_subprocess_exec(*command, *options, cwd=PROJECT)
+    try:
+        pid = await answering_pid(f"http://127.0.0.1:{port}")
+    finally:
+        process.kill()
+        await process.wait()
+    await until(lambda: not psutil.pid_exists(pid))
+
+
+async def text_of(http: aiohttp.ClientSession, url: str) -> str:
+    async with http.get(url) as answer:
+        return await answer.text()
+
+
+async def answering_pid(url: str) -> int:
+    async with asyncio.timeout(20), aiohttp.ClientSession() as http:
+        while True:
+            try:
+                async with http.get(url) as answer:
+                    return int((await answer.json())["pid"])
+            except aiohttp.ClientConnectionError:
+                await asyncio.sleep(0.05)
