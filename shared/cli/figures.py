@@ -28,7 +28,8 @@ class Figures:
         home: State folder.
         phase: The supervisor's phase.
         first_decision_seconds: From the supervisor's start to the first decision.
-        functions: One entry per function and program: name, url, desired, ready, restarts, failure, lag.
+        functions: One entry per function and program: name, url, desired, ready, restarts, failure, lag,
+            memory_bytes.
         backing: One entry per backing service: name, address, state, external, pid, restarts, reason, memory_bytes.
         decisions: Counters of the scorer since it was started: total, by_decision, by_model, degraded.
         decisions_recorded: Decision events that Kafka holds.
@@ -36,6 +37,7 @@ class Figures:
         shadow: compared, agreement_percent, alerts, alert_agreement_percent for the present pair of models.
         dead_letters: Records in the dead-letter topic.
         events_dropped: Events lost beyond a function's buffer.
+        memory_bytes: Proportional set size of all processes, the supervisor's included.
         models: One entry per aliased version: version, aliases.
         problems: Sources that did not answer, and why.
     """
@@ -51,6 +53,7 @@ class Figures:
     shadow: dict[str, Any] | None
     dead_letters: int | None
     events_dropped: int | None
+    memory_bytes: int
     models: list[dict[str, Any]] | None
     problems: list[str]
 
@@ -99,34 +102,41 @@ async def collect(state: StackState) -> Figures:
             _models(state.mlflow_uri, problems),
         )
     decisions = None if scorer is None else _decisions(scorer)
+    functions = [] if status is None else _functions(status)
+    backing = [dict(service) | {"memory_bytes": _memory(service.get("pid"))} for service in state.backing]
+    memory = sum(one["memory_bytes"] or 0 for one in (*functions, *backing)) + (_memory(state.pid) or 0)
     texts = [text for text in (scorer, shadow) if text is not None]
     return Figures(
         home=str(state.home),
         phase=state.phase,
         first_decision_seconds=state.first_decision_seconds,
-        functions=None if status is None else _functions(status),
-        backing=[dict(service) | {"memory_bytes": _memory(service.get("pid"))} for service in state.backing],
+        functions=None if status is None else functions,
+        backing=backing,
         decisions=decisions,
         decisions_recorded=None if topics is None else topics["decisions"],
         fraud_share=None if decisions is None else _alert_share(decisions),
         shadow=None if shadow is None else _shadow(shadow),
         dead_letters=None if topics is None else topics["dead_letters"],
         events_dropped=int(sum(sum_metric(text, "fraud_events_dropped_total") for text in texts)) if texts else None,
+        memory_bytes=memory,
         models=models,
         problems=problems,
     )
 
 
 def _functions(status: Mapping[str, Any]) -> list[dict[str, Any]]:
-    delivery = status.get("delivery") or {}
+    """Services and programs, delivery among the latter; lag by the address that its source sends to."""
+    delivery = status["delivery"] or {}
+    programs = {**status["programs"], **({"delivery": delivery} if delivery else {})}
     lag: dict[str, int] = {}
     for source in (delivery.get("kafka_sources") or {}).values():
-        sink = source.get("sink") or source.get("service") or ""
+        sink = source["sink"].rstrip("/")
         lag[sink] = lag.get(sink, 0) + int(source.get("lag") or 0)
     entries = []
-    for name, one in {**status["services"], **status["programs"]}.items():
+    for name, one in {**status["services"], **programs}.items():
         fields = {key: one.get(key) for key in ("url", "desired", "ready", "restarts", "failure")}
-        entries.append({"name": name, **fields, "lag": lag.get(name)})
+        memory = [_memory(replica["pid"]) or 0 for replica in one["replicas"]]
+        entries.append({"name": name, **fields, "lag": lag.get(one.get("url") or ""), "memory_bytes": sum(memory)})
     return entries
 
 

@@ -152,7 +152,7 @@ async def _live(system: System, keeper: StateKeeper, stop: asyncio.Event) -> int
         await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
             starting.result()
-            keeper.change(phase="running", first_decision_seconds=keeper.seconds())
+            keeper.change(phase="running", first_decision_seconds=system.first_decision_seconds)
             afterwards = asyncio.create_task(_log_failure(system.afterwards()))
             await stopping
     except (OSError, RuntimeError, ValueError, RegistryUnavailable) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Final
@@ -20,7 +21,7 @@ from shared.emulator.emulator import Emulator
 from shared.emulator.log_files import log_path
 from shared.emulator.manifests import load_manifests
 
-_READY_SECONDS: Final = 120.0
+_LONGEST_SECONDS: Final = 900.0
 _FIRST_DECISION_SECONDS: Final = 120.0
 _DRAIN_SECONDS: Final = 30.0
 _POLL_SECONDS: Final = 0.1
@@ -51,6 +52,11 @@ class System:
         self._announce = announce
         self._on_change = on_change
         self._training: asyncio.Task[None] | None = None
+        self._began = time.monotonic()
+        self._champion_since = math.inf
+        self.first_decision_seconds: float | None = None
+        # An embedded registry that was never started has no champion: there is no need to wait for its answer.
+        self._registry_is_new = not (backing.mlflow_tracking_uri or (backing.home / "mlflow" / "mlflow.db").exists())
         self._admin_url = f"http://127.0.0.1:{stack.admin_port}"
         self.backing = Backing(backing, on_change=self._service_changed)
         self.environment = self.backing.environment | {
@@ -80,7 +86,9 @@ class System:
             RuntimeError: A port is taken, a service failed, training failed. Nothing is stopped.
             TimeoutError: No decision came; the message says what was waited for.
         """
-        await _all_or_first_error(self.backing.start(), self.emulator.start(), self._first_decision())
+        await _all_or_first_error(
+            self.backing.start(), self.emulator.start(), self._first_champion(), self._first_decision()
+        )
 
     async def stop(self) -> None:
         """Stop with nothing lost: producer, delivery, functions drain, then Kafka, Redis, S3, MLflow."""
@@ -102,27 +110,28 @@ class System:
             await record_aot_cache(self._settings)
 
     async def _first_decision(self) -> None:
-        await self._first_champion()
-        try:
-            await self.emulator.until_ready(_READY_SECONDS, SCORER)
-        except KeyError:
-            raise RuntimeError("the manifests have no service named 'scorer'") from None
+        """Wait for a ready scorer and its first decision, within two minutes of the champion's arrival.
+
+        With a copy of the model on disk the decision may come before the registry answers.
+        """
+        await _until(self._is_started(SCORER), self._decision_due, "the scorer's address")
+        await self.emulator.until_ready(_LONGEST_SECONDS, SCORER)
         self._announce("scorer is ready")
         if not self._traffic:
             return
         async with aiohttp.ClientSession() as http:
-            await _until(lambda: self._decided(http), _FIRST_DECISION_SECONDS, "the scorer's first decision")
+            await _until(lambda: self._decided(http), self._decision_due, "the first decision")
+        self.first_decision_seconds = time.monotonic() - self._began
         self._announce("first decision")
 
     async def _first_champion(self) -> None:
         """Have a champion trained if there is none; returns once the registry names one."""
-        if self._registry_is_new():
-            await _until(self._trainer_listens, _READY_SECONDS, "the train function's address")
+        if not self._registry_is_new:
+            await self.backing.ready("mlflow")
+        if self._registry_is_new or not await bootstrap.has_champion(self.environment["MLFLOW_TRACKING_URI"]):
+            await _until(self._is_started(TRAINER), lambda: math.inf, "the train function's address")
             await self._train()
-            return
-        await self.backing.ready("mlflow")
-        if not await bootstrap.has_champion(self.environment["MLFLOW_TRACKING_URI"]):
-            await self._train()
+        self._champion_since = time.monotonic()
 
     async def _train(self) -> None:
         self._announce("no champion model yet: training the first one (about a minute)")
@@ -139,12 +148,14 @@ class System:
             appeared.cancel()
         self._announce(f"champion model registered after {time.monotonic() - started:.0f} s")
 
-    def _registry_is_new(self) -> bool:
-        """Whether the embedded registry has never been started: then there is no need to wait for its answer."""
-        return not self._settings.mlflow_tracking_uri and not (self._settings.home / "mlflow" / "mlflow.db").exists()
+    def _is_started(self, service: str) -> Callable[[], Awaitable[bool]]:
+        async def started() -> bool:
+            return service in self.emulator.services
 
-    async def _trainer_listens(self) -> bool:
-        return TRAINER in self.emulator.services
+        return started
+
+    def _decision_due(self) -> float:
+        return self._champion_since + _FIRST_DECISION_SECONDS
 
     async def _decided(self, http: aiohttp.ClientSession) -> bool:
         try:
@@ -163,16 +174,15 @@ class System:
         self._on_change(statuses)
 
 
-async def _until(condition: Callable[[], Awaitable[bool]], seconds: float, what: str) -> None:
+async def _until(condition: Callable[[], Awaitable[bool]], deadline: Callable[[], float], what: str) -> None:
     """Wait until the condition holds.
 
     Raises:
-        TimeoutError: It does not within `seconds`; the message says what was waited for.
+        TimeoutError: It does not by the deadline, in `time.monotonic` seconds; the message says what was waited for.
     """
-    deadline = time.monotonic() + seconds
     while not await condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{what} did not come within {seconds:.0f} s")
+        if time.monotonic() > deadline():
+            raise TimeoutError(f"{what} did not come in time")
         await asyncio.sleep(_POLL_SECONDS)
 
 

@@ -41,15 +41,16 @@ def print_figures(console: Console, figures: Figures) -> None:
 
 def _functions(functions: Iterable[dict[str, Any]]) -> Table:
     table = Table(title="Functions", title_justify="left")
-    for column in ("function", "replicas", "restarts", "lag", "address"):
+    for column in ("function", "replicas", "restarts", "lag", "memory", "address"):
         table.add_column(column)
     for one in functions:
-        replicas = f"{one['ready']}/{one['desired']}"
+        replicas = f"{int(one['ready'])}/{one['desired']}"
         table.add_row(
             one["name"],
             replicas if not one["failure"] else f"[red]{replicas} {one['failure']}[/]",
             _text(one["restarts"]),
             _text(one["lag"]),
+            _mebibytes(one["memory_bytes"]),
             _text(one["url"]),
         )
     return table
@@ -62,10 +63,9 @@ def _backing(services: Iterable[dict[str, Any]]) -> Table:
     for one in services:
         colour = "green" if one["state"] == "ready" else "red"
         state = "external" if one["external"] else one["state"]
-        memory = f"{one['memory_bytes'] / 2**20:.0f} MiB" if one["memory_bytes"] else "-"
-        table.add_row(
-            one["name"], f"[{colour}]{state}[/]", _text(one["restarts"]), memory, _text(one["pid"]), one["address"]
-        )
+        memory = _mebibytes(one["memory_bytes"])
+        pid = "-" if one["pid"] is None else str(one["pid"])
+        table.add_row(one["name"], f"[{colour}]{state}[/]", _text(one["restarts"]), memory, pid, one["address"])
     return table
 
 
@@ -85,12 +85,17 @@ def _live(figures: Figures) -> Table:
         "  among alerts": f"{_percent(shadow.get('alert_agreement_percent'))} of {_text(shadow.get('alerts'))}",
         "dead letters": _text(figures.dead_letters),
         "events dropped": _text(figures.events_dropped),
+        "memory": _mebibytes(figures.memory_bytes),
         "models": models or "-",
         "first decision after": f"{figures.first_decision_seconds:.1f} s" if figures.first_decision_seconds else "-",
     }
     for row in rows.items():
         table.add_row(*row)
     return table
+
+
+def _mebibytes(count: int | None) -> str:
+    return f"{count / 2**20:.0f} MiB" if count else "-"
 
 
 def _percent(value: float | None, factor: float = 1.0) -> str:
