@@ -240,9 +240,7 @@ async def test_deployment_runs_beside_and_is_started_again(tmp_path: Path) -> No
         assert first not in {copy["pid"] for copy in program.status()["replicas"]}
         await until(lambda: log.read_text().count("hello from here") == 3)
         async with aiohttp.ClientSession() as http:
-            async with asyncio.timeout(20):
-                while "programs_total 2.0" not in await text_of(http, emulator.admin_url + "/services/program/metrics"):
-                    await asyncio.sleep(0.05)
+            await until_told(http, emulator.admin_url + "/services/program/metrics", "programs_total 2.0")
             async with http.get(emulator.admin_url + "/targets") as answer:
                 assert len(await answer.json()) == 2
 
@@ -266,9 +264,13 @@ async def test_nothing_outlives_a_killed_emulator(tmp_path: Path) -> None:
     await until(lambda: not psutil.pid_exists(pid))
 
 
-async def text_of(http: aiohttp.ClientSession, url: str) -> str:
-    async with http.get(url) as answer:
-        return await answer.text()
+async def until_told(http: aiohttp.ClientSession, url: str, text: str) -> None:
+    async with asyncio.timeout(20):
+        while True:
+            async with http.get(url) as answer:
+                if text in await answer.text():
+                    return
+            await asyncio.sleep(0.05)
 
 
 async def answering_pid(url: str) -> int:
