@@ -49,6 +49,10 @@ def command(  # noqa: PLR0913 - the options of a command line
     concurrency: Annotated[int, typer.Option(min=1, max=64, help="Batches under way at once.")] = 4,
     batch: Annotated[int, typer.Option(min=1, max=1000, help="Transactions in a batch.")] = 64,
     patience: Annotated[float, typer.Option(min=1, help="Seconds to wait for a scorer that is away.")] = 60.0,
+    accept_degraded: Annotated[
+        bool,
+        typer.Option("--accept-degraded", help="Take decisions made while the feature store is away, else ask again."),
+    ] = False,
     check: Annotated[
         bool, typer.Option("--verify", help="Compare the features with the history engine's for the same rows.")
     ] = False,
@@ -65,7 +69,13 @@ def command(  # noqa: PLR0913 - the options of a command line
     if out is not None and out.suffix not in FORMATS:
         raise typer.BadParameter(f"must end in {' or '.join(FORMATS)}", param_hint="--out")
     options = _options(mapping, constants, tokenize, token_key_file, timezone=timezone, rows=rows)
-    plan = ReplayPlan(url=url or running_stack().scorer_url, lanes=concurrency, batch=batch, patience_seconds=patience)
+    plan = ReplayPlan(
+        url=url or running_stack().scorer_url,
+        lanes=concurrency,
+        batch=batch,
+        patience_seconds=patience,
+        accept_degraded=accept_degraded,
+    )
     summary, verification = _run(file, out, options, plan, check=check)
     summary["seconds"] = round(time.monotonic() - started, 3)
     if as_json:
@@ -192,6 +202,7 @@ def _summary(
         "model_versions": dict(tally.model_versions),
         "resumed_after": journal.resumed,
         "retries": tally.retries,
+        "asked_again": tally.asked_again,
         "verification": None
         if verification is None
         else {

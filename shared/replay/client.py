@@ -17,6 +17,7 @@ from shared.contracts.transaction import Transaction
 _RETRIED = frozenset({429, 502, 503, 504})
 _REFUSED = frozenset({400, 413, 422})
 _FIRST_PAUSE_SECONDS = 0.05
+_DEGRADED_PAUSE_SECONDS = 0.25  # gives a scorer that has given up on its store for a moment time to try it again
 _LONGEST_PAUSE_SECONDS = 5.0
 _TIMEOUT = aiohttp.ClientTimeout(total=30)
 _SHOWN = 300
@@ -44,25 +45,46 @@ Outcome = dict[str, Any] | Refusal
 class ScorerClient:
     """Asks for decisions; scoring is idempotent, so whatever got no answer is simply asked again."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str, patience_seconds: float) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, url: str, patience_seconds: float, *, accept_degraded: bool = False
+    ) -> None:
         """Prepare.
 
         Args:
             session: HTTP session to use.
             url: Base address of the scorer.
             patience_seconds: How long one batch is retried before the replay gives up.
+            accept_degraded: Take decisions made while the feature store was away; else they are asked again.
         """
         self._session = session
         self._url = url.rstrip("/") + "/v1/score/batch?details=true"
         self._patience = patience_seconds
+        self._accept_degraded = accept_degraded
         self.retries = 0
+        self.asked_again = 0
 
     async def decide(self, transactions: Sequence[Transaction]) -> list[Outcome]:
         """Return the outcome of each transaction, decided in the given order.
 
+        From the first degraded decision of a batch on all are asked again: those after it may have been made
+        without knowing that transaction of their card.
+
         Raises:
-            ReplayFailed: The scorer stayed away, or answers as no scorer does.
+            ReplayFailed: The scorer or its feature store stayed away, or the scorer answers as none does.
         """
+        outcomes = await self._ask(transactions)
+        deadline = time.monotonic() + self._patience
+        while not self._accept_degraded and (first := _first_degraded(outcomes)) is not None:
+            if time.monotonic() > deadline:
+                raise ReplayFailed(
+                    f"the feature store stayed away for {self._patience:g} s; --accept-degraded takes such decisions"
+                )
+            self.asked_again += len(transactions) - first
+            await asyncio.sleep(_DEGRADED_PAUSE_SECONDS)
+            outcomes[first:] = await self._ask(transactions[first:])
+        return outcomes
+
+    async def _ask(self, transactions: Sequence[Transaction]) -> list[Outcome]:
         body = orjson.dumps({"transactions": [transaction.to_wire() for transaction in transactions]})
         status, answer = await self._post(body)
         if status == 200:
@@ -72,7 +94,7 @@ class ScorerClient:
         if len(transactions) == 1:
             return [Refusal(_detail(answer))]
         # One of them is refused and spoils the batch; their order must stay.
-        return [outcome for transaction in transactions for outcome in await self.decide([transaction])]
+        return [outcome for transaction in transactions for outcome in await self._ask([transaction])]
 
     async def _post(self, body: bytes) -> tuple[int, bytes]:
         deadline = time.monotonic() + self._patience
@@ -105,6 +127,11 @@ def _decisions(transactions: Sequence[Transaction], answer: bytes) -> list[Outco
     if answered != [transaction.transaction_id for transaction in transactions]:
         raise ReplayFailed("the answer has other transactions than were asked for")
     return list(decisions)
+
+
+def _first_degraded(outcomes: Sequence[Outcome]) -> int | None:
+    places = (i for i, outcome in enumerate(outcomes) if not isinstance(outcome, Refusal) and outcome["degraded"])
+    return next(places, None)
 
 
 def _detail(answer: bytes) -> str:

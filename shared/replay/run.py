@@ -27,12 +27,14 @@ class ReplayPlan:
         lanes: Batches under way at once.
         batch: Most transactions of a batch.
         patience_seconds: How long one batch is retried before the replay gives up.
+        accept_degraded: Take decisions made without the card's history; else they are asked again.
     """
 
     url: str
     lanes: int = 4
     batch: int = 64
     patience_seconds: float = 60.0
+    accept_degraded: bool = False
 
 
 @dataclass
@@ -41,7 +43,8 @@ class ReplayTally:
 
     Attributes:
         sent: Transactions sent in this run.
-        retries: Batches asked again.
+        retries: Batches sent again because the scorer was away.
+        asked_again: Transactions asked again because their decision, or one before it, was degraded.
         decisions: Decisions by verdict.
         degraded: Decisions made without the card's history.
         model_versions: Decisions by model version.
@@ -49,6 +52,7 @@ class ReplayTally:
 
     sent: int = 0
     retries: int = 0
+    asked_again: int = 0
     decisions: Counter[str] = field(default_factory=Counter)
     degraded: int = 0
     model_versions: Counter[str] = field(default_factory=Counter)
@@ -79,13 +83,14 @@ async def _replay(table: TransactionTable, journal: Journal, plan: ReplayPlan, o
         on_decided(journal.resumed + tally.sent)
 
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=plan.lanes)) as session:
-        client = ScorerClient(session, plan.url, plan.patience_seconds)
+        client = ScorerClient(session, plan.url, plan.patience_seconds, accept_degraded=plan.accept_degraded)
         pipeline: Pipeline[tuple[int, str]] = Pipeline(
             client, lambda tag, outcome: done(*tag, outcome), lanes=plan.lanes, batch=plan.batch
         )
         numbered = table.numbered(skip=journal.resumed)
         await pipeline.run(((row, one.transaction_id), one) for row, one in numbered)
         tally.retries = client.retries
+        tally.asked_again = client.asked_again
     return tally
 
 

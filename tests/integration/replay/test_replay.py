@@ -233,12 +233,41 @@ def test_what_is_no_scorer_is_told_so(tmp_path: Path, replay: Replay, status: in
         assert expected in reason(replay(write_file(tmp_path, 1), *MAPPING, "--url", server.url))
 
 
-def test_degraded_decisions_are_not_verified_and_say_so(tmp_path: Path, replay: Replay) -> None:
-    def degraded(_path: str, body: bytes) -> tuple[int, bytes]:
-        return 200, answers(body).replace(b'"degraded":false', b'"degraded":true')
+def degraded_at(body: bytes, ids: set[str]) -> bytes:
+    document = orjson.loads(answers(body))
+    for decision in document["decisions"]:
+        decision["degraded"] = decision["transaction_id"] in ids
+    return orjson.dumps(document)
 
-    with serving(Behaviour(answer=degraded)) as server:
-        result = replay(write_file(tmp_path, 5), *MAPPING, "--url", server.url, "--verify")
+
+def test_degraded_decisions_are_asked_again_with_all_after_them(tmp_path: Path, replay: Replay) -> None:
+    file, out = write_file(tmp_path, 5, ties=False), tmp_path / "decisions.jsonl"
+    lines = [line.split(",") for line in file.read_text().splitlines()[1:]]
+    order = [line[0] for line in sorted(lines, key=lambda line: line[4])]
+
+    def once(_path: str, body: bytes) -> tuple[int, bytes]:
+        return 200, degraded_at(body, {order[2]} if len(behaviour.received) == 1 else set())
+
+    behaviour = Behaviour(answer=once)
+    with serving(behaviour) as server:
+        result = replay(file, *MAPPING, "--url", server.url, "--out", out, "--concurrency", 1, "--json")
+        assert result.exit_code == 0, result.exception
+        assert [one["transaction_id"] for one in sent(server)] == [*order, *order[2:]]
+    assert json.loads(result.stdout)["asked_again"] == 3
+    assert json.loads(result.stdout)["degraded"] == 0
+    assert [json.loads(line)["transaction_id"] for line in out.read_text().splitlines()] == order
+
+
+def test_a_store_that_stays_away_ends_the_replay_with_the_way_out(tmp_path: Path, replay: Replay) -> None:
+    file = write_file(tmp_path, 5)
+    with serving(Behaviour(answer=lambda _path, body: (200, degraded_at(body, {"t3"})))) as server:
+        assert "--accept-degraded" in reason(replay(file, *MAPPING, "--url", server.url, "--patience", 1))
+
+
+def test_degraded_decisions_that_are_accepted_are_not_verified_and_say_so(tmp_path: Path, replay: Replay) -> None:
+    every = {f"t{number}" for number in range(5)}
+    with serving(Behaviour(answer=lambda _path, body: (200, degraded_at(body, every)))) as server:
+        result = replay(write_file(tmp_path, 5), *MAPPING, "--url", server.url, "--accept-degraded", "--verify")
     assert "5 decisions, 0 mismatches, 5 degraded and not compared" in reason(result)
 
 
