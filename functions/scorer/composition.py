@@ -20,6 +20,7 @@ from shared.registry.client import RegistryClient
 from shared.registry.errors import ModelUnavailable
 from shared.registry.follower import Callbacks, CurrentModel, ModelFollower
 from shared.scoring.bundle import Bundle
+from shared.telemetry.model_info import show_model
 
 _FLUSH_SECONDS = 5.0
 
@@ -105,6 +106,5 @@ def _has_model(models: ModelFollower) -> bool:
 
 def _show_model(current: CurrentModel | None) -> None:
     metrics.MODEL_SWAPS.inc()
-    metrics.MODEL_INFO.clear()
     if current is not None:
-        metrics.MODEL_INFO.labels(current.version, current.alias).set(1)
+        show_model(current.version, current.alias)

@@ -4,7 +4,6 @@ import atexit
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from prometheus_client import Gauge
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -17,9 +16,9 @@ from shared.hosts.http_events import EventEndpoint
 from shared.registry.client import RegistryClient
 from shared.registry.errors import ModelUnavailable
 from shared.registry.follower import Callbacks, CurrentModel, ModelFollower
+from shared.telemetry.model_info import show_model
 
 _FLUSH_SECONDS = 5.0
-MODEL_INFO = Gauge("fraud_model_info", "The model in the shadow; 1 for its labels.", ["version", "alias"])
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,9 @@ def compose(settings: ShadowSettings | None = None, publisher: Publisher | None 
         alias=settings.fraud_shadow_alias,
         required=False,
         poll_s=settings.fraud_model_poll_seconds,
-        callbacks=Callbacks(on_swap=_show_model),
+        callbacks=Callbacks(
+            on_swap=lambda current: show_model(current.version if current else None, settings.fraud_shadow_alias)
+        ),
     )
     started = False
 
@@ -68,9 +69,3 @@ def compose(settings: ShadowSettings | None = None, publisher: Publisher | None 
         await shadow.handle(event)
 
     return ComposedShadow(EventEndpoint(handle), KafkaTrigger(handle, settings.kafka_bootstrap_servers), shadow)
-
-
-def _show_model(current: CurrentModel | None) -> None:
-    MODEL_INFO.clear()
-    if current is not None:
-        MODEL_INFO.labels(current.version, current.alias).set(1)
