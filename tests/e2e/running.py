@@ -51,8 +51,7 @@ class System:
             return [record.pid] if record is not None and record.process() is not None else []
         status = self.status()
         if target == "delivery":
-            pid = status["delivery"].get("pid")
-            return [] if pid is None else [pid]
+            return [replica["pid"] for replica in status["delivery"]["replicas"]]
         return [replica["pid"] for replica in status["services"][target]["replicas"] if replica["ready"]]
 
     def kill(self, target: str, choose: Callable[[list[int]], int]) -> int:
@@ -71,9 +70,21 @@ class System:
         wait_for(replaced, seconds, f"{target} to be started again")
         return time.monotonic() - started
 
-    def lag(self) -> int:
-        """Records that the Kafka sources have not delivered yet."""
-        return sum(int(source["lag"]) for source in self.status()["delivery"]["sources"].values())
+    def wait_delivered(self, seconds: float) -> None:
+        """Wait until the Kafka sources have dealt with every record that stands in their topics now."""
+        sources = self.status()["delivery"]["kafka_sources"]
+        wanted = {topic: self.end_offsets(topic) for source in sources.values() for topic in source["topics"]}
+
+        def done() -> bool:
+            for source in self.status()["delivery"]["kafka_sources"].values():
+                for topic in source["topics"]:
+                    for partition, end in wanted[topic].items():
+                        state = source["partitions"].get(f"{topic}-{partition}")
+                        if end and (state is None or (state["committed"] or 0) < end):
+                            return False
+            return True
+
+        wait_for(done, seconds, "the Kafka sources to catch up")
 
     def end_offsets(self, topic: str) -> dict[int, int]:
         """The end of each partition of a topic."""
@@ -122,7 +133,7 @@ def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> Any:
     while True:
         try:
             result = condition()
-        except (urllib3.exceptions.HTTPError, OSError):
+        except (urllib3.exceptions.HTTPError, OSError, KeyError):
             result = None
         if result:
             return result

@@ -27,7 +27,7 @@ from shared.contracts import cloudevents
 from shared.contracts.cloudevents import Event
 from shared.contracts.transaction import Transaction
 from shared.telemetry.tracing import start_trace
-from tests.e2e.running import BACKING, FUNCTIONS, System, wait_for
+from tests.e2e.running import BACKING, FUNCTIONS, System
 from tests.support.features.oracle import Oracle, Tx
 
 TARGETS = (*FUNCTIONS, "delivery", *BACKING)
@@ -187,7 +187,7 @@ async def verify(kills: int, rate: float, seed: int) -> bool:
     switch.stopping.set()
     await sending
     ledger = switch.ledger
-    await asyncio.to_thread(wait_for, lambda: system.lag() == 0, 180, "the sources to catch up")
+    await asyncio.to_thread(system.wait_delivered, 180)
     await asyncio.sleep(2)
 
     wanted = {answer["decision_id"] for _, answer in ledger.acknowledged}
