@@ -213,9 +213,8 @@ async def verify(kills: int, rate: float, seed: int) -> bool:
     print(f"seed {seed}: {sum(map(len, recovery.values()))} kills under {rate:g} TPS")
     for target, seconds in recovery.items():
         print(f"  {target}: {len(seconds)} kills, another process after {max(seconds):.1f} s at most")
-    print(
-        f"{len(ledger.acknowledged)} transactions acknowledged in {ledger.attempts} attempts, {ledger.degraded} degraded,"
-    )
+    answered = len(ledger.acknowledged)
+    print(f"{answered} transactions acknowledged in {ledger.attempts} attempts, {ledger.degraded} degraded,")
     print(f"  the slowest after {ledger.slowest:.1f} s; failures on the way: {ledger.failures or 'none'}")
     print(f"{len(wanted - found)} acknowledged decisions missing in Kafka; {dropped:.0f} events dropped by the bound")
     print(f"{wrong} cards with features that differ from the oracle; {ours} of our events in dead letters")
