@@ -63,9 +63,10 @@ def _print(size: dict[str, Any], figures: list[Figure]) -> None:
     from rich.table import Table  # noqa: PLC0415 - only where a table is drawn
 
     out = console()
+    before, after = size["load_average_before"][0], size["load_average_after"][0]
     out.print(
         f"{size['processor']}, {size['cores']} cores, {size['memory_gb']} GB, {size['system']}, "
-        f"Python {size['python']}; load average before {size['load_average_before'][0]}, after {size['load_average_after'][0]}"
+        f"Python {size['python']}; load average before {before}, after {after}"
     )
     table = Table("what", "measured", "target", "met", "how")
     for figure in figures:
