@@ -6,20 +6,20 @@ import contextlib
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Protocol
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from shared.emulator.delivery.lag import Key, LogPosition, read_positions
 from shared.emulator.delivery.plan import SourcePlan
 from shared.emulator.delivery.record import Record
-
-Key = tuple[str, int]
-"""Topic and partition."""
 
 _BATCH: Final = 200
 _BATCHES_AHEAD: Final = 2
 _POLL: Final = 0.1
+_LOOK_EVERY: Final = 2.0
 _BROKER_TIMEOUT: Final = 10.0
 REVOKE_GRACE: Final = 5.0
 """Seconds that requests of a partition given to another member may take to finish, so that they are not repeated."""
@@ -42,6 +42,9 @@ class GroupHandler(Protocol):
 
     def committed(self, offsets: Mapping[Key, int | None]) -> None:
         """The broker answered a commit: the offset it has now, or None when it refused."""
+
+    def positioned(self, positions: Mapping[Key, LogPosition]) -> None:
+        """Where the group stands, by the broker's word; told every two seconds."""
 
     def problem(self, message: str) -> None:
         """Something went wrong with the broker or the group; the consumer goes on by itself."""
@@ -109,8 +112,12 @@ class GroupConsumer:
             consumer.subscribe(
                 list(self._plan.topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
             )
+            look = time.monotonic()
             while not self._stopping.is_set():
                 self._obey(consumer)
+                if time.monotonic() >= look:
+                    self._look(consumer)
+                    look = time.monotonic() + _LOOK_EVERY
                 # poll() returns with the first record; consume() alone would wait for its batch to fill up.
                 first = consumer.poll(_POLL)
                 if first is not None:
@@ -119,6 +126,14 @@ class GroupConsumer:
                 self._on_revoke(consumer, consumer.assignment())
         finally:
             consumer.close()
+
+    def _look(self, consumer: Any) -> None:
+        try:
+            positions = read_positions(consumer, self._plan.topics)
+        except KafkaException as error:
+            _log.info("lag of %s is not known: %s", self._plan.name, error)
+        else:
+            self._tell(self._handler.positioned, positions)
 
     def _config(self) -> dict[str, Any]:
         return {

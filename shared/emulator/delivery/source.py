@@ -5,10 +5,10 @@ import logging
 from collections.abc import Mapping
 from typing import Any, Final
 
-from shared.emulator.delivery.consumer import GroupConsumer, Key
+from shared.emulator.delivery.consumer import GroupConsumer
 from shared.emulator.delivery.dead_letters import Failure, reduced, with_error
 from shared.emulator.delivery.http_binding import HttpEvent, UnrepresentableRecord, to_http
-from shared.emulator.delivery.lag import LogPosition
+from shared.emulator.delivery.lag import Key, LogPosition
 from shared.emulator.delivery.metrics import DeliveryMetrics
 from shared.emulator.delivery.partition import AssignedPartition
 from shared.emulator.delivery.plan import SourcePlan
@@ -53,7 +53,7 @@ class KafkaSourceRunner:
     ) -> None:
         self.plan = plan
         self.ready = False
-        self.positions: dict[Key, LogPosition] = {}  # by the broker's word, kept up by `watch_lag`
+        self._positions: dict[Key, LogPosition] = {}  # by the broker's word
         self._sender = sender
         self._targets = targets
         self._metrics = metrics
@@ -133,6 +133,12 @@ class KafkaSourceRunner:
             state = self._partitions.get(key)
             if offset is None and state is not None:
                 state.requested = -1
+
+    def positioned(self, positions: Mapping[Key, LogPosition]) -> None:
+        """Note where the group stands."""
+        self._positions.update(positions)
+        for key, position in positions.items():
+            self._metrics.lag.labels(self.plan.name, _names([key])).set(position.lag)
 
     def problem(self, message: str) -> None:
         """Note what the consumer met."""
@@ -244,7 +250,7 @@ class KafkaSourceRunner:
 
     def status(self) -> dict[str, Any]:
         """Describe the source for `/status`."""
-        keys = sorted(self._partitions.keys() | self.positions.keys())
+        keys = sorted(self._partitions.keys() | self._positions.keys())
         partitions = {_names([key]): self._partition_status(key) for key in keys}
         return {
             "ready": self.ready,
@@ -262,7 +268,7 @@ class KafkaSourceRunner:
         }
 
     def _partition_status(self, key: Key) -> dict[str, Any]:
-        position = self.positions.get(key)
+        position = self._positions.get(key)
         state = self._partitions.get(key)
         return {
             "assigned": state is not None,
