@@ -206,7 +206,7 @@ class Emulator:
             ),
             listener=listen(service.name, port),
             log=self._log(service.name),
-            readiness=container.readiness_probe or container.startup_probe,
+            readiness=container.readiness_probe,
             liveness=container.liveness_probe,
         )
         return ServiceRunner(service, template, ScaleSpec.resolve(service, self._config))
@@ -231,7 +231,12 @@ class Emulator:
         targets = self._home / "run" / "targets.json"
         targets.parent.mkdir(parents=True, exist_ok=True)
         targets.write_text(json.dumps(self.urls))
-        options = {"manifests": self._folder, "targets": targets, "home": self._home / "delivery", "port": self._delivery_port}
+        options = {
+            "manifests": self._folder,
+            "targets": targets,
+            "home": self._home / "delivery",
+            "port": self._delivery_port,
+        }
         arguments = [text for name, value in options.items() for text in (f"--{name}", str(value))]
         command = [sys.executable, "-m", "shared.emulator.delivery", *arguments]
         environment = {**os.environ, **self._given, "PYTHONUNBUFFERED": "1"}
