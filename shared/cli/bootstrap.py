@@ -6,9 +6,9 @@ import asyncio
 import contextlib
 import json
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
 
@@ -72,23 +72,24 @@ async def train(url: str, log: Path, announce: Callable[[str], None]) -> None:
             ):
                 if answer.status < 300:
                     return
-                what = f"answered {answer.status}: {await answer.text()}"
+                what = f"answered {answer.status}: {_reason(await answer.text())}"
         except (aiohttp.ClientError, TimeoutError) as error:
             what = f"gave no answer: {error!r}"
-    tail = "\n".join(f"  {line}" for line in _messages(log)[-_TAIL_LINES:])
+    lines = "\n".join(_messages(log, _any)).splitlines()
+    tail = "\n".join(f"  {line}" for line in lines[-_TAIL_LINES:])
     raise TrainingFailed(f"the train function {what}\n{tail}")
 
 
 @contextlib.asynccontextmanager
 async def _progress_of(log: Path, announce: Callable[[str], None]) -> AsyncIterator[None]:
-    """Announce the messages that are added to `log` inside the block."""
-    known = len(_messages(log))
+    """Announce what the train function itself says in `log` inside the block."""
+    known = len(_messages(log, _of_the_training))
 
     async def follow() -> None:
         nonlocal known
         while True:
             await asyncio.sleep(_POLL_SECONDS)
-            messages = _messages(log)
+            messages = _messages(log, _of_the_training)
             for message in messages[known:]:
                 announce(f"train: {message}")
             known = len(messages)
@@ -101,12 +102,29 @@ async def _progress_of(log: Path, announce: Callable[[str], None]) -> AsyncItera
         await asyncio.gather(following, return_exceptions=True)
 
 
-def _messages(log: Path) -> list[str]:
-    """Return the messages of a log of JSON lines; a line cut short is left out."""
+def _messages(log: Path, wanted: Callable[[Mapping[str, Any]], bool]) -> list[str]:
+    """Return the messages of the wanted entries in a log of JSON lines; a line cut short is left out."""
     if not log.exists():
         return []
-    messages = []
+    entries = []
     for line in log.read_text(errors="replace").splitlines():
         with contextlib.suppress(ValueError):
-            messages.append(str(json.loads(line).get("message", "")))
-    return messages
+            entries.append(json.loads(line))
+    return [str(entry.get("message", "")) for entry in entries if wanted(entry)]
+
+
+def _any(_: Mapping[str, Any]) -> bool:
+    return True
+
+
+def _of_the_training(entry: Mapping[str, Any]) -> bool:
+    """Whether an entry is the function's own, not the emulator's word about it nor a library's."""
+    return str(entry.get("logger", "")).startswith("functions.train")
+
+
+def _reason(body: str) -> str:
+    """Return the detail of a problem document (RFC 9457); any other body as it is."""
+    try:
+        return str(json.loads(body)["detail"])
+    except (ValueError, KeyError, TypeError):
+        return body

@@ -16,7 +16,6 @@ from pydantic import ValidationError
 from shared.backing.settings import BackingSettings
 from shared.cli.figures import Figures, collect
 from shared.cli.output import CommandFailed, console, print_json
-from shared.cli.stack import supervise
 from shared.cli.stack_settings import StackSettings
 from shared.cli.stack_state import StackState, read_state, supervisor_alive
 from shared.cli.tables import print_addresses, print_figures
@@ -59,6 +58,8 @@ def command(
 
 
 def _foreground(*, traffic: bool) -> None:
+    from shared.cli.stack import supervise  # noqa: PLC0415 - a second of imports that a detached start has no use for
+
     progress = console(stderr=True)
     status = asyncio.run(supervise(traffic=traffic, echo=progress.print))
     if status != 0:
