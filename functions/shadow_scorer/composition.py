@@ -30,21 +30,13 @@ class ComposedShadow:
     shadow: ShadowScorer
 
 
-def compose(settings: ShadowSettings | None = None, publisher: Publisher | None = None) -> ComposedShadow:
-    """Put a shadow scorer together; what is not handed in is made from the settings."""
+def compose(
+    settings: ShadowSettings | None = None, publisher: Publisher | None = None, models: ModelFollower | None = None
+) -> ComposedShadow:
+    """Put a shadow scorer together; what is not handed in is made from the settings. Connects to nothing yet."""
     settings = settings or ShadowSettings()
     publisher = publisher or Publisher(settings.kafka_bootstrap_servers, buffer_events=settings.fraud_buffer_events)
-    follower = ModelFollower(
-        RegistryClient(settings.mlflow_tracking_uri),
-        settings.fraud_state_dir,
-        name=settings.fraud_model_name,
-        alias=settings.fraud_shadow_alias,
-        required=False,
-        poll_s=settings.fraud_model_poll_seconds,
-        callbacks=Callbacks(
-            on_swap=lambda current: show_model(current.version if current else None, settings.fraud_shadow_alias)
-        ),
-    )
+    follower = models or _follow_models(settings)
     started = False
 
     def start() -> None:
@@ -69,3 +61,16 @@ def compose(settings: ShadowSettings | None = None, publisher: Publisher | None 
         await shadow.handle(event)
 
     return ComposedShadow(EventEndpoint(handle), KafkaTrigger(handle, settings.kafka_bootstrap_servers), shadow)
+
+
+def _follow_models(settings: ShadowSettings) -> ModelFollower:
+    alias = settings.fraud_shadow_alias
+    return ModelFollower(
+        RegistryClient(settings.mlflow_tracking_uri),
+        settings.fraud_state_dir,
+        name=settings.fraud_model_name,
+        alias=alias,
+        required=False,
+        poll_s=settings.fraud_model_poll_seconds,
+        callbacks=Callbacks(on_swap=lambda current: show_model(current.version if current else None, alias)),
+    )
