@@ -177,10 +177,9 @@ def _print(report: LoadReport, after: list[tuple[float, int]]) -> None:
     out.print("latency ms  " + "  ".join(f"{name} {_figure(latency[name])}" for name in _SHOWN))
     if report.mode == "closed":
         out.print("[dim]closed loop: no request is due while the server stalls; for tail latency give a --rate[/dim]")
-    out.print(
-        f"failed {report.failed:,}  reconnected {report.reconnected:,}  late {report.late:,}"
-        + (f" ({report.late_by_generator:,} of them by this machine)" if report.late_by_generator else "")
-    )
+    own = f" ({report.late_by_generator:,} of them by this machine)" if report.late_by_generator else ""
+    out.print(f"failed {report.failed:,}  degraded {report.degraded:,}")
+    out.print(f"reconnected {report.reconnected:,}  late {report.late:,}{own}")
     changes = [*report.replicas, *after]
     if changes:
         out.print("replicas  " + ", ".join(f"{second:g} s: {count}" for second, count in changes))

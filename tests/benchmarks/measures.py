@@ -147,4 +147,6 @@ def _latency(report: LoadReport, percentile: str) -> float:
 
 
 def _failures(*reports: LoadReport) -> str:
-    return f"{sum(report.failed for report in reports)} of {sum(report.requests for report in reports):,} failed"
+    failed = sum(report.failed for report in reports)
+    degraded = sum(report.degraded for report in reports)
+    return f"of {sum(report.requests for report in reports):,} requests {failed:,} failed, {degraded:,} degraded"

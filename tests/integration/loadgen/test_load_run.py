@@ -126,6 +126,17 @@ def test_error_statuses_fail_and_do_not_flatter_the_latencies() -> None:
     assert report.latency_ms["p50"] is None
 
 
+def test_degraded_decisions_are_counted() -> None:
+    def every_other(_path: str, _body: bytes) -> tuple[int, bytes]:
+        degraded = b"true" if len(behaviour.received) % 2 else b"false"
+        return 200, b'{"decision":"approve","degraded":' + degraded + b"}"
+
+    behaviour = Behaviour(answer=every_other)
+    with serving(behaviour) as server:
+        report = load(server.url, rate=40.0)
+    assert (report.answered, report.degraded) == (40, 20)
+
+
 def test_requests_without_an_answer_time_out() -> None:
     with serving(Behaviour(delay_seconds=3)) as server:
         report = load(server.url, rate=20.0, seconds=0.5, timeout_seconds=0.3)
