@@ -65,8 +65,9 @@ def evaluate(scores: Floats, rows: Rows, policy: Policy, *, seed: int) -> Evalua
         metrics[f"alert_share_{name}"] = float(flagged.mean())
         metrics |= _recall_by_pattern(flagged, rows, name)
     for figure, values in drawn.items():
-        lower, upper = np.nanquantile(values, INTERVAL)
-        metrics |= {f"{figure}_lower": float(lower), f"{figure}_upper": float(upper)}
+        if finite := [value for value in values if np.isfinite(value)]:
+            lower, upper = np.quantile(finite, INTERVAL)
+            metrics |= {f"{figure}_lower": float(lower), f"{figure}_upper": float(upper)}
     return Evaluation({name: value for name, value in metrics.items() if np.isfinite(value)})
 
 
