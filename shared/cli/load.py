@@ -153,10 +153,12 @@ def _scale_down(watch: ReplicaWatch, report: LoadReport) -> tuple[list[tuple[flo
     async def watching() -> tuple[list[tuple[float, int]], bool]:
         started = time.monotonic()
         changes: list[tuple[float, int]] = []
+        seen = report.replicas[-1][1] if report.replicas else None
         while time.monotonic() - started < _SCALE_DOWN_PATIENCE_SECONDS:
             state = await watch.state()
             if state is not None:
-                if not changes or changes[-1][1] != state.replicas:
+                if state.replicas != seen:
+                    seen = state.replicas
                     elapsed = report.seconds + time.monotonic() - started
                     changes.append((round(elapsed, 1), state.replicas))
                     sys.stderr.write(f"{elapsed:>6.0f} s  {state.replicas} replicas\n")

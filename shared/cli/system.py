@@ -51,6 +51,7 @@ class System:
         self._traffic = traffic
         self._announce = announce
         self._on_change = on_change
+        self._functions = asyncio.Event()
         self._training: asyncio.Task[None] | None = None
         self._began = time.monotonic()
         self._champion_since = math.inf
@@ -87,7 +88,7 @@ class System:
             TimeoutError: No decision came; the message says what was waited for.
         """
         await _all_or_first_error(
-            self.backing.start(), self.emulator.start(), self._first_champion(), self._first_decision()
+            self.backing.start(), self._start_functions(), self._first_champion(), self._first_decision()
         )
 
     async def stop(self) -> None:
@@ -109,16 +110,26 @@ class System:
         if not self._settings.kafka_bootstrap_servers:
             await record_aot_cache(self._settings)
 
+    async def _start_functions(self) -> None:
+        await self.emulator.start()
+        # Traffic waits for a scorer that can decide: a minute's questions asked at once would be an overload.
+        for program in self.emulator.programs.values():
+            await program.stop()
+        self._functions.set()
+
     async def _first_decision(self) -> None:
-        """Wait for a ready scorer and its first decision, within two minutes of the champion's arrival.
+        """Wait for a ready scorer, let traffic begin, and wait for a decision: two minutes from the champion's arrival.
 
         With a copy of the model on disk the decision may come before the registry answers.
         """
-        await _until(self._is_started(SCORER), self._decision_due, "the scorer's address")
+        await self._functions.wait()
         await self.emulator.until_ready(_LONGEST_SECONDS, SCORER)
         self._announce("scorer is ready")
         if not self._traffic:
             return
+        await self.backing.ready("redis")
+        for program in self.emulator.programs.values():
+            await program.start()
         async with aiohttp.ClientSession() as http:
             await _until(lambda: self._decided(http), self._decision_due, "the first decision")
         self.first_decision_seconds = time.monotonic() - self._began
@@ -129,7 +140,7 @@ class System:
         if not self._registry_is_new:
             await self.backing.ready("mlflow")
         if self._registry_is_new or not await bootstrap.has_champion(self.environment["MLFLOW_TRACKING_URI"]):
-            await _until(self._is_started(TRAINER), lambda: math.inf, "the train function's address")
+            await self._functions.wait()
             await self._train()
         self._champion_since = time.monotonic()
 
@@ -147,12 +158,6 @@ class System:
         finally:
             appeared.cancel()
         self._announce(f"champion model registered after {time.monotonic() - started:.0f} s")
-
-    def _is_started(self, service: str) -> Callable[[], Awaitable[bool]]:
-        async def started() -> bool:
-            return service in self.emulator.services
-
-        return started
 
     def _decision_due(self) -> float:
         return self._champion_since + _FIRST_DECISION_SECONDS
