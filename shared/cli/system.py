@@ -12,6 +12,7 @@ import aiohttp
 
 from shared.backing.aot_recording import record_aot_cache
 from shared.backing.backing import Backing, ServiceStatus
+from shared.backing.ports import PortTaken
 from shared.backing.settings import BackingSettings
 from shared.cli import bootstrap
 from shared.cli.figures import sum_metric
@@ -111,7 +112,11 @@ class System:
             await record_aot_cache(self._settings)
 
     async def _start_functions(self) -> None:
-        await self.emulator.start()
+        try:
+            await self.emulator.start()
+        except PortTaken as error:
+            settings = "FRAUD_API_PORT (scorer), FRAUD_FUNCTIONS_PORT (the other functions) or FRAUD_ADMIN_PORT"
+            raise PortTaken(f"{error}; stop it, or set {settings} to another port") from error
         # Traffic waits for a scorer that can decide: a minute's questions asked at once would be an overload.
         for program in self.emulator.programs.values():
             await program.stop()

@@ -49,10 +49,10 @@ def command(
         _foreground(traffic=traffic)
         return
     state = read_state(home)
-    supervisor = None
     if state is None or not supervisor_alive(state):
-        supervisor = _start_supervisor(home, traffic=traffic)
-    state = _follow(home, supervisor)
+        state = _follow(home, _start_supervisor(home, traffic=traffic))
+    elif state.phase != "running":
+        state = _follow(home, None)
     figures = asyncio.run(collect(state))
     _show(state, figures, as_json=as_json)
 
