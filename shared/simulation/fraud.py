@@ -168,7 +168,7 @@ def large_one_off(scene: Scene, rng: np.random.Generator, start_ms: int, count: 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How a pattern is made, and for how many days after its beginning an episode may go on."""
+    """How a pattern is made, and for how many days after the span in which it begins an episode may go on."""
 
     make: Callable[[Scene, np.random.Generator, int, float], Rows]
     reach_days: int
@@ -176,12 +176,12 @@ class Recipe:
 
 RECIPES: Mapping[Pattern, Recipe] = MappingProxyType(
     {
-        Pattern.CARD_TESTING: Recipe(card_testing, 2),
-        Pattern.STOLEN_CARD_SPREE: Recipe(stolen_card_spree, 3),
-        Pattern.IMPOSSIBLE_TRAVEL: Recipe(impossible_travel, 2),
-        Pattern.COMPROMISED_MERCHANT: Recipe(compromised_merchant, 1),
-        Pattern.ACCOUNT_TAKEOVER: Recipe(account_takeover, 13),
-        Pattern.LARGE_ONE_OFF: Recipe(large_one_off, 1),
+        Pattern.CARD_TESTING: Recipe(card_testing, 1),
+        Pattern.STOLEN_CARD_SPREE: Recipe(stolen_card_spree, 2),
+        Pattern.IMPOSSIBLE_TRAVEL: Recipe(impossible_travel, 1),
+        Pattern.COMPROMISED_MERCHANT: Recipe(compromised_merchant, 0),
+        Pattern.ACCOUNT_TAKEOVER: Recipe(account_takeover, 12),
+        Pattern.LARGE_ONE_OFF: Recipe(large_one_off, 0),
     }
 )
 
@@ -206,8 +206,9 @@ def _running_total(owner: Ints, steps: Floats) -> Ints:
 
 
 def _compromised(scene: Scene, day: int, slots: int) -> tuple[Ints, Ints]:
-    """Return who leads to the merchants that are compromised on a day since 1970, one per slot: a resident's card, and
-    the category whose favourite merchant it is.
+    """Return who leads to the merchants that are compromised on a day since 1970, one per slot.
+
+    A compromised merchant is the favourite of some resident: returned are that card, and the category.
     """
     slot = np.arange(slots)
     seed = scene.population.seed

@@ -75,7 +75,7 @@ class Merchants:
         return code(home, category, self._favourite(card, home, category, np.zeros_like(card)))
 
     def regulars(self, card: int, category: int) -> Ints:
-        """Return the neighbours of a card that have its favourite merchant of a category among theirs, itself included."""
+        """Return the neighbours of a card that have its favourite merchant among theirs, itself included."""
         neighbours = self._population.neighbours(card)
         home = np.full(len(neighbours), self._population.home[card], dtype=np.int64)
         categories = np.full(len(neighbours), category)

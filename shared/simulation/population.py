@@ -17,7 +17,7 @@ TRIP_LONGEST_DAYS = 9.0
 TRIP_CHANCE = 0.45
 CRUISE_KM_PER_HOUR = 750.0
 PAYDAYS = np.array([1, 5, 15, 25, 28])
-NEIGHBOURHOOD_SIZE = 2_000
+NEIGHBOURHOOD_SIZE = 1_000
 _SALARY_BOOST = 0.45
 _SALARY_FADES_DAYS = 6.0
 _LIVELIEST_HOUR = max(WEEKDAY_HOURS.max(), WEEKEND_HOURS.max())
@@ -35,7 +35,7 @@ MEAN_ACTIVITY = float(
 class Population:
     """All cards of a simulation.
 
-    Cards live in neighbourhoods of up to some two thousand, which share their local merchants.
+    Cards live in neighbourhoods of some thousand, which share their local merchants.
 
     Attributes:
         size: Number of cards; they are indexed 0 to size - 1.
@@ -67,11 +67,13 @@ class Population:
     def neighbours(self, card: int) -> Ints:
         """Return the cards of a card's neighbourhood, itself included."""
         address = self._first_neighbourhood[self.home[card]] + self.neighbourhood[card]
-        return self._by_address[self._first_at[address] : self._first_at[address + 1]].astype(np.int64)
+        theirs = slice(self._first_at[address], self._first_at[address + 1])
+        cards: Ints = self._by_address[theirs].astype(np.int64)
+        return cards
 
     def local_time_ms(self, card: Ints, time_ms: Ints) -> Ints:
         """Return the wall-clock time at home, in milliseconds like a UTC time."""
-        return time_ms + UTC_OFFSET_MS[self.home[card]]
+        return np.asarray(time_ms + UTC_OFFSET_MS[self.home[card]])
 
     def activity(self, card: Ints, time_ms: Ints) -> Floats:
         """Return how likely a card buys at a time, relative to its liveliest hour: nights, weekends and salary."""
@@ -122,7 +124,7 @@ class Population:
 
     def _neighbourhood(self, card: Ints) -> npt.NDArray[np.int16]:
         number = uniform(self.seed, Purpose.NEIGHBOURHOOD, card) * self.neighbourhoods[self.home[card]]
-        return number.astype(np.int16)
+        return np.asarray(number, dtype=np.int16)
 
 
 def is_weekend(local_ms: Ints) -> Mask:

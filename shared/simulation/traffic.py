@@ -85,7 +85,7 @@ class Traffic:
         return self._scene.habits.everyday(rng, begin, end, int(rng.poisson(expected)))
 
     def _episodes(self, span: int) -> Rows:
-        """Make everything that begins within a span, counted from the start; fraud of a pattern not before its onset."""
+        """Make everything that begins within a span, counted from the start; no fraud before its onset."""
         config = self.config
         begin = config.start_ms + span * self._span_ms
         volume = config.transactions_per_day * self._span_ms / DAY_MS

@@ -33,7 +33,7 @@ def test_a_model_finds_most_fraud_at_ninety_percent_precision_but_not_all():
     precision, recall, thresholds = metrics.precision_recall_curve(fraud[test], score)
     at = np.flatnonzero(precision[:-1] >= 0.9)[0]
 
-    assert 0.6 < metrics.average_precision_score(fraud[test], score) < 0.85
-    assert 0.55 < recall[at] < 0.8
+    assert 0.6 < metrics.average_precision_score(fraud[test], score) < 0.87
+    assert 0.55 < recall[at] < 0.82
     skimmed = score[columns["pattern"][test] == "compromised_merchant"]
     assert (skimmed >= thresholds[at]).mean() < 0.1  # visible only in labels

@@ -40,20 +40,17 @@ def read_all(kafka_bootstrap, topic, since_ms):
     consumer = Consumer(
         {"bootstrap.servers": kafka_bootstrap, "group.id": "test-producer", "enable.auto.commit": False}
     )
+    partitions = [TopicPartition(topic, number, since_ms) for number in range(PARTITIONS)]
+    begins = consumer.offsets_for_times(partitions, timeout=10)
+    ends = [consumer.get_watermark_offsets(partition, timeout=10)[1] for partition in begins]
+    wanted = [(begin, end) for begin, end in zip(begins, ends, strict=True) if 0 <= begin.offset < end]
+    consumer.assign([begin for begin, _ in wanted])
     found = []
-    for partition in range(PARTITIONS):
-        [begin] = consumer.offsets_for_times([TopicPartition(topic, partition, since_ms)], timeout=10)
-        _, end = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
-        if begin.offset < 0 or begin.offset >= end:
-            continue
-        consumer.assign([begin])
-        while True:
-            message = consumer.poll(10)
-            assert message is not None, "the broker has more than it gives"
-            assert message.error() is None, message.error()
-            found.append((partition, cloudevents.from_kafka(message.key(), message.value(), message.headers())))
-            if message.offset() >= end - 1:
-                break
+    for _ in range(sum(end - begin.offset for begin, end in wanted)):
+        message = consumer.poll(10)
+        assert message is not None, "the broker has more than it gives"
+        assert message.error() is None, message.error()
+        found.append((message.partition(), cloudevents.from_kafka(message.key(), message.value(), message.headers())))
     consumer.close()
     return found
 
@@ -113,7 +110,12 @@ async def test_every_transaction_and_label_reaches_kafka_and_the_scorer(kafka_bo
 async def test_without_a_scorer_the_events_still_flow(kafka_bootstrap):
     since_ms = int(time.time() * 1e3)
     settings = ProducerSettings(
-        KAFKA_BOOTSTRAP_SERVERS=kafka_bootstrap, SCORER_URL="http://127.0.0.1:1", rate=200, count=100, budget_ms=50
+        KAFKA_BOOTSTRAP_SERVERS=kafka_bootstrap,
+        SCORER_URL="http://127.0.0.1:1",
+        rate=200,
+        speedup=500,
+        count=100,
+        budget_ms=50,
     )
     document = await produce(settings, stop=asyncio.Event())
 

@@ -118,22 +118,7 @@ def test_the_command_hands_its_options_on(monkeypatch):
     app.command()(cli.command)
     result = CliRunner().invoke(
         app,
-        [
-            "--rate",
-            "50",
-            "--count",
-            "9",
-            "--seed",
-            "3",
-            "--pattern",
-            "card_testing=0.5@2",
-            "--no-score",
-            "--url",
-            "http://s",
-            "--kafka",
-            "k:1",
-            "--json",
-        ],
+        "--rate 50 --count 9 --seed 3 --pattern card_testing=0.5@2 --no-score --url http://s --kafka k:1 --json",
     )
 
     assert result.exit_code == 0, result.output

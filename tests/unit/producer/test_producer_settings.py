@@ -41,24 +41,11 @@ def test_the_environment_sets_everything(monkeypatch):
 
 def test_options_go_before_the_environment(monkeypatch):
     monkeypatch.setenv("FRAUD_PRODUCER_RATE", "25")
-    settings = ProgramSettings.from_arguments(
-        [
-            "--rate",
-            "3",
-            "--no-score",
-            "--json",
-            "--pattern",
-            "card_testing=0.4",
-            "--pattern",
-            "account_takeover=.1@40",
-            "--label-delay",
-            "30s-5m",
-            "--start",
-            "2026-01-15T12:00:00+01:00",
-            "--kafka-bootstrap-servers",
-            "there:1",
-        ]
+    options = (
+        "--rate 3 --no-score --json --pattern card_testing=0.4 --pattern account_takeover=.1@40 --label-delay 30s-5m "
+        "--start 2026-01-15T12:00:00+01:00 --kafka-bootstrap-servers there:1"
     )
+    settings = ProgramSettings.from_arguments(options.split())
 
     assert (settings.rate, settings.score, settings.json_output) == (3, False, True)
     assert settings.shares == {Pattern.CARD_TESTING: 0.4, Pattern.ACCOUNT_TAKEOVER: 0.1}

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from shared.simulation.cities import CITIES, UTC_OFFSET_MS, distances_km
+from shared.simulation.cities import UTC_OFFSET_MS, distances_km
 from shared.simulation.config import DAY_MS, HOUR_MS
 from shared.simulation.merchants import ONLINE, Merchants, place_of
 from shared.simulation.population import MEAN_ACTIVITY, NOWHERE, Population
@@ -39,7 +39,7 @@ def test_neighbourhoods_stay_small_in_a_large_population():
     sizes = [len(large.neighbours(card)) for card in range(50)]
 
     assert large.neighbourhoods.max() > 1
-    assert max(sizes) < 2_500
+    assert max(sizes) < 1_300
 
 
 def _one_per_address(population):
