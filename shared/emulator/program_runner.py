@@ -1,6 +1,8 @@
 """Keeps plain programs running: the replicas of a Deployment, and the emulator's own delivery process."""
 
 import asyncio
+import os
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -92,12 +94,11 @@ class ProgramRunner:
         }
 
     async def _keep(self, name: str) -> None:
-        command = list(self.program.command)
+        tether = [sys.executable, "-m", "shared.emulator.tether", str(self.program.niceness), str(os.getpid())]
+        command = [*tether, *self.program.command]
         environment = {**self.program.environment, "HOSTNAME": name}
         if name in self._ports:
             environment["PORT"] = str(self._ports[name])
-        if self.program.niceness:
-            command = ["nice", "-n", str(self.program.niceness), *command]
         while True:
             tail, started = Tail(), time.time()
 
@@ -106,13 +107,9 @@ class ProgramRunner:
                 self._log.write(name, line)
 
             try:
-                child = await Child.start(
-                    command,
-                    environment=environment,
-                    folder=self.program.folder,
-                    on_line=on_line,
-                )
+                child = Child(command, environment=environment, folder=self.program.folder)
                 self._running[name] = (child, started)
+                await child.follow_output(on_line)
                 code = await asyncio.shield(child.exited)
                 reason = f"{describe_exit(code)}; last lines:\n{tail}"
             except OSError as error:

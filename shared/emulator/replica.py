@@ -164,22 +164,25 @@ class Replica:
 
     async def _report(self, writer: asyncio.StreamWriter, acceptor: Acceptor, proxy: QueueProxy) -> None:
         while True:
-            report = proxy.report() | {"connections": len(acceptor.connections)}
-            writer.write(json.dumps(report).encode() + b"\n")
+            _tell(writer, proxy.report() | {"connections": len(acceptor.connections)})
             await asyncio.sleep(1.0)
             proxy.sweep()
             acceptor.close_quiet()
 
     async def _follow(self, reader: asyncio.StreamReader, acceptor: Acceptor) -> None:
-        while line := await reader.readline():
-            message = json.loads(line)
-            acceptor.fair_share = message.get("fair_share", acceptor.fair_share)
-            if "accept" in message:
-                acceptor.accept(message["accept"])
-                if not message["accept"]:
-                    acceptor.shed(len(acceptor.connections))
-            acceptor.shed(message.get("shed", 0))
-        self._draining.set()  # the emulator is gone
+        try:
+            while line := await reader.readline():
+                message = json.loads(line)
+                acceptor.fair_share = message.get("fair_share", acceptor.fair_share)
+                if "accept" in message:
+                    acceptor.accept(message["accept"])
+                    if not message["accept"]:
+                        acceptor.shed(len(acceptor.connections))
+                acceptor.shed(message.get("shed", 0))
+        except ConnectionError:
+            pass  # it went without reading our last reports
+        finally:
+            self._draining.set()  # the emulator is gone: nobody would ever stop this process
 
     async def _drain(self, acceptor: Acceptor, proxy: QueueProxy) -> None:
         acceptor.accept(False)
@@ -193,11 +196,17 @@ class Replica:
             connection.transport.abort()
 
 
+def _tell(writer: asyncio.StreamWriter, message: dict[str, Any]) -> None:
+    """Send a message up, unless the emulator is gone."""
+    if not writer.transport.is_closing():
+        writer.write(json.dumps(message).encode() + b"\n")
+
+
 async def _send_last_metrics(writer: asyncio.StreamWriter) -> None:
     """Hand the counters over, so that the service's sums do not fall when a replica goes."""
     exposition = sys.modules.get("prometheus_client")
     if exposition is not None:
-        writer.write(json.dumps({"metrics": exposition.generate_latest().decode()}).encode() + b"\n")
+        _tell(writer, {"metrics": exposition.generate_latest().decode()})
     try:
         await writer.drain()
     except ConnectionError:

@@ -83,16 +83,19 @@ class ReplicaProcess:
                 private_fd=private.fileno(),
                 channel_fd=theirs.fileno(),
             )
-            self._child = await Child.start(
+            self._child = Child(
                 [sys.executable, "-m", "shared.emulator.replica", settings.to_json()],
                 environment={**template.environment, "HOSTNAME": self.name},
                 folder=template.folder,
-                on_line=self._line,
                 inherit=(settings.shared_fd, settings.private_fd, settings.channel_fd),
             )
+        except OSError:
+            ours.close()
+            raise
         finally:
             private.close()
             theirs.close()
+        await self._child.follow_output(self._line)
         reader, self._writer = await asyncio.open_connection(sock=ours, limit=1 << 24)
         self._reading = asyncio.create_task(self._read(reader))
 

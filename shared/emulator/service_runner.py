@@ -218,6 +218,9 @@ class ServiceRunner:
         """A replica's life: start, become ready, serve, end."""
         assert self._http is not None  # noqa: S101 - set by start()
         was_ready = False
+        if self._stopping or replica.draining:
+            self._replicas.remove(replica)
+            return
         try:
             await replica.start()
             if await self._become_ready(replica):

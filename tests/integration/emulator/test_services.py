@@ -7,6 +7,7 @@ import signal
 import sys
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import psutil
@@ -207,34 +208,31 @@ http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_fo
 """
 
 
-async def test_deployment_runs_beside_and_is_started_again(tmp_path: Path) -> None:
-    deployment = {
+def deployment(code: str) -> dict[str, Any]:
+    container = {
+        "image": "dev.local/program:1",
+        "command": ["python", "-c", code],
+        "args": ["here"],
+        "ports": [{"containerPort": 8080}],
+        "resources": {"requests": {"cpu": "500m"}},
+    }
+    labels = {"app": "program"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
+    return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": {"name": "program"},
-        "spec": {
-            "replicas": 2,
-            "selector": {"matchLabels": {"app": "program"}},
-            "template": {
-                "metadata": {"labels": {"app": "program"}},
-                "spec": {
-                    "containers": [
-                        {
-                            "image": "dev.local/program:1",
-                            "command": ["python", "-c", PROGRAM],
-                            "args": ["here"],
-                            "ports": [{"containerPort": 8080}],
-                        }
-                    ]
-                },
-            },
-        },
+        "spec": {"replicas": 2, "selector": {"matchLabels": labels}, "template": template},
     }
-    async with running(tmp_path, deployment) as emulator:
+
+
+async def test_deployment_runs_beside_and_is_started_again(tmp_path: Path) -> None:
+    async with running(tmp_path, deployment(PROGRAM)) as emulator:
         program = emulator.programs["program"]
         log = tmp_path / "home" / "logs" / "program.jsonl"
         await until(lambda: log.read_text().count("hello from here") == 2)
         first = program.status()["replicas"][0]["pid"]
+        assert psutil.Process(first).nice() == os.nice(0) + 3
         os.kill(first, signal.SIGKILL)
         await until(lambda: program.crashes.restarts == 1 and program.ready == 2)
         assert first not in {copy["pid"] for copy in program.status()["replicas"]}
@@ -247,21 +245,19 @@ async def test_deployment_runs_beside_and_is_started_again(tmp_path: Path) -> No
 
 async def test_nothing_outlives_a_killed_emulator(tmp_path: Path) -> None:
     (port, admin) = free_ports(2)
-    command = [
-        sys.executable,
-        "-m",
-        "shared.emulator",
-        "--manifests",
-        str(write(tmp_path / "m", service(min_scale="1"))),
-    ]
-    options = ["--home", str(tmp_path / "home"), "--port", f"tiny={port}", "--admin-port", str(admin)]
+    manifests = write(tmp_path / "m", service(min_scale="1"), deployment("import time; time.sleep(600)"))
+    command = [sys.executable, "-m", "shared.emulator", "--manifests", str(manifests), "--home", str(tmp_path / "home")]
+    options = ["--port", f"tiny={port}", "--admin-port", str(admin)]
     process = await asyncio.create_subprocess_exec(*command, *options, cwd=PROJECT)
     try:
         pid = await answering_pid(f"http://127.0.0.1:{port}")
+        children = psutil.Process(process.pid).children()
+        assert pid in {child.pid for child in children}
+        assert len(children) == 3
     finally:
         process.kill()
         await process.wait()
-    await until(lambda: not psutil.pid_exists(pid))
+    await until(lambda: not any(child.is_running() for child in children))
 
 
 async def until_told(http: aiohttp.ClientSession, url: str, text: str) -> None:
