@@ -150,11 +150,12 @@ def test_the_same_seed_gives_the_same_bundle_byte_for_byte(trained, server, regi
     assert versions[first.version].run_id != versions[second.version].run_id
 
 
+@pytest.mark.timeout(600)  # two starts of a server
 def test_mlflow_going_away_registers_nothing_and_the_next_run_is_clean(tmp_path, monkeypatch):
     folder = tmp_path / "server"
     folder.mkdir()
     own = MlflowServer(folder)
-    settings = settings_for(own, "fraud")
+    settings = settings_for(own, "fraud").model_copy(update={"fraud_bootstrap_transactions": 20_000})
     own.start()  # it comes up while the training works on its data
     real = publishing._log_files
     logged = []
@@ -167,7 +168,7 @@ def test_mlflow_going_away_registers_nothing_and_the_next_run_is_clean(tmp_path,
 
     try:
         monkeypatch.setattr(publishing, "_log_files", stop_at_the_second)
-        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
         with pytest.raises(ServiceMissing, match="away"):
             bootstrap(TrainRequest(), settings)
         assert logged == ["champion", "challenger"]
