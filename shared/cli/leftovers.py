@@ -31,7 +31,7 @@ def _belongs_to(process: psutil.Process, home: Path) -> bool:
     try:
         command = process.cmdline()
         if "shared.emulator.delivery" in command:
-            return str(home) in command
+            return any(Path(argument).is_relative_to(home) for argument in command)
         state_folder = process.environ().get("FRAUD_STATE_DIR")
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return False

@@ -25,6 +25,7 @@ from shared.emulator.manifests import load_manifests
 _LONGEST_SECONDS: Final = 900.0
 _FIRST_DECISION_SECONDS: Final = 120.0
 _DRAIN_SECONDS: Final = 30.0
+_BROKEN_OFF_SECONDS: Final = 3.0
 _POLL_SECONDS: Final = 0.1
 
 
@@ -53,6 +54,7 @@ class System:
         self._announce = announce
         self._on_change = on_change
         self._functions = asyncio.Event()
+        self._started = False
         self._training: asyncio.Task[None] | None = None
         self._began = time.monotonic()
         self._champion_since = math.inf
@@ -91,13 +93,15 @@ class System:
         await _all_or_first_error(
             self.backing.start(), self._start_functions(), self._first_champion(), self._first_decision()
         )
+        self._started = True
 
     async def stop(self) -> None:
         """Stop with nothing lost: producer, delivery, functions drain, then Kafka, Redis, S3, MLflow."""
         if self._training is not None:
             self._training.cancel()
             await asyncio.gather(self._training, return_exceptions=True)
-        await self.emulator.stop(_DRAIN_SECONDS)
+        # A start that is broken off leaves nothing to drain but the first training, which would take too long.
+        await self.emulator.stop(_DRAIN_SECONDS if self._started else _BROKEN_OFF_SECONDS)
         await self.backing.stop()
 
     async def afterwards(self) -> None:

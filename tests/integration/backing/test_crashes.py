@@ -56,21 +56,26 @@ class Acknowledged:
         self._models.add(round_name)
 
     def check(self) -> None:
+        with urllib.request.urlopen(f"{self._mlflow}/search") as answer:
+            assert {one["name"] for one in json.load(answer)["registered_models"]} == self._models
+        self.check_data()
+
+    def check_data(self) -> None:
         assert self._redis.hgetall("fields") == self._fields
         listed = self._s3.list_objects_v2(Bucket="lake")["Contents"]
         assert {one["Key"] for one in listed} == self._objects.keys()
         for key, body in self._objects.items():
             assert self._s3.get_object(Bucket="lake", Key=key)["Body"].read() == body
-        with urllib.request.urlopen(f"{self._mlflow}/search") as answer:
-            assert {one["name"] for one in json.load(answer)["registered_models"]} == self._models
         assert sorted(self._consumed()) == sorted(self._records)
 
     def _consumed(self) -> list[bytes]:
         consumer = Consumer({"bootstrap.servers": self._kafka, "group.id": "check", "enable.auto.commit": False})
         consumer.assign([TopicPartition(TRANSACTIONS, number, 0) for number in range(PARTITIONS)])
         values: list[bytes] = []
-        while batch := consumer.consume(1000, timeout=3 if len(values) < len(self._records) else 0.2):
-            values += [message.value() for message in batch if message.error() is None]
+        # One poll more than there are records shows a duplicate or a stray one.
+        while (message := consumer.poll(3 if len(values) < len(self._records) else 0.2)) is not None:
+            if message.error() is None:
+                values.append(message.value())
         consumer.close()
         return values
 
@@ -83,7 +88,8 @@ class Acknowledged:
 
 
 async def test_killed_services_come_back_with_what_they_acknowledged(tmp_path: Path) -> None:
-    async with Backing(backing_settings(tmp_path)) as backing:
+    settings = backing_settings(tmp_path)
+    async with Backing(settings) as backing:
         told = Acknowledged(backing.environment)
         await asyncio.to_thread(told.write, "first")
         for name in SERVICES:
@@ -93,11 +99,11 @@ async def test_killed_services_come_back_with_what_they_acknowledged(tmp_path: P
         await eventually(lambda: all(status.restarts == 1 and status.state == "ready" for status in backing.status()))
         await asyncio.to_thread(told.check)
         await asyncio.to_thread(told.write, "second")
-        await backing.stop()
-        assert [status.pid for status in backing.status()] == [None] * len(SERVICES)
+    assert [status.pid for status in backing.status()] == [None] * len(SERVICES)
 
-        await backing.start()
-        await asyncio.to_thread(told.check)
+    # MLflow, whose start takes as long as all others' together, has shown what its database keeps.
+    async with Backing(settings, only=frozenset(SERVICES) - {"mlflow"}):
+        await asyncio.to_thread(told.check_data)
 
 
 async def test_a_killed_broker_serves_again_within_seconds(tmp_path: Path) -> None:

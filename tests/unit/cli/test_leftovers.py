@@ -33,9 +33,9 @@ async def test_replicas_and_delivery_of_this_folder_are_ended_and_nothing_else(t
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"
     with (
         _process(FRAUD_STATE_DIR=str(ours / "functions" / "scorer")) as replica,
-        _process("-m", "shared.emulator.delivery", "--home", str(ours)) as delivery,
+        _process("-m", "shared.emulator.delivery", "--home", str(ours / "delivery")) as delivery,
         _process(FRAUD_STATE_DIR=str(theirs / "functions" / "scorer")) as other_replica,
-        _process("-m", "shared.emulator.delivery", "--home", str(theirs)) as other_delivery,
+        _process("-m", "shared.emulator.delivery", "--home", str(theirs / "delivery")) as other_delivery,
     ):
         assert {process.pid for process in find_leftovers(ours)} == {replica.pid, delivery.pid}
         left = find_leftovers(ours)
