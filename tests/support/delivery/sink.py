@@ -73,6 +73,10 @@ class RecordingSink:
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+        held_back = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in held_back:
+            task.cancel()
+        await asyncio.gather(*held_back, return_exceptions=True)
 
     async def _handle(self, request: web.BaseRequest) -> web.Response:
         headers = {name.lower(): value for name, value in request.headers.items()}
