@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -29,9 +30,9 @@ class System:
     http: urllib3.PoolManager
 
     @classmethod
-    def find(cls) -> System:
+    def find(cls, home: Path | None = None) -> System:
         """Raises StackNotRunning when there is none."""
-        return cls(running_stack(), urllib3.PoolManager(timeout=5.0, retries=False))
+        return cls(running_stack(home), urllib3.PoolManager(timeout=5.0, retries=False))
 
     def status(self) -> dict[str, Any]:
         """The emulator's status: services, delivery, programs."""
