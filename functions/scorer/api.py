@@ -32,6 +32,7 @@ _PROBLEMS = {
 }
 
 
+_SCHEMAS = "#/components/schemas/{model}"
 _DETAILS = {
     "name": "details",
     "in": "query",
@@ -81,6 +82,7 @@ def build_api(handler: ScoreHandler, health: Health, catalogue: Catalogue) -> Fa
     def openapi() -> dict[str, Any]:
         if api.openapi_schema is None:
             schema = get_openapi(title=api.title, version=api.version, description=api.description, routes=api.routes)
+            _add_models(schema, Transaction, Problem)
             _describe_features(schema, catalogue)
             api.openapi_schema = schema
         return api.openapi_schema
@@ -149,7 +151,7 @@ def _transaction_example() -> dict[str, Any]:
 
 def _request(model: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]:
     """Declare what the handler reads itself: the body and the query."""
-    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    schema = model.model_json_schema(ref_template=_SCHEMAS)
     schema.pop("$defs", None)
     return {
         "parameters": [_DETAILS],
@@ -158,13 +160,24 @@ def _request(model: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]:
 
 
 def _problem_response(description: str) -> dict[str, Any]:
-    return {"description": description, "content": {problems.MEDIA_TYPE: {"schema": Problem.model_json_schema()}}}
+    return {
+        "description": description,
+        "content": {problems.MEDIA_TYPE: {"schema": {"$ref": _SCHEMAS.format(model="Problem")}}},
+    }
+
+
+def _add_models(schema: dict[str, Any], *models: type[BaseModel]) -> None:
+    """Define the models that the routes refer to by name only."""
+    components = schema["components"]["schemas"]
+    for model in models:
+        definition = model.model_json_schema(ref_template=_SCHEMAS)
+        components |= definition.pop("$defs", {})
+        components[model.__name__] = definition
 
 
 def _describe_features(schema: dict[str, Any], catalogue: Catalogue) -> None:
     """Say in the response schema what each feature of ``?details=true`` means."""
     components = schema["components"]["schemas"]
-    components.setdefault("Transaction", Transaction.model_json_schema())
     components["DecisionDetails"]["properties"]["features"] |= {
         "properties": {
             feature.name: {
