@@ -33,7 +33,7 @@ TRACE = TRACEPARENT[3:35]
 
 
 def payload(name: str) -> Golden:
-    host = name.split("/")[0]
+    host = name.split("/", maxsplit=1)[0]
     return next(parameter.values[0] for parameter in golden(host) if parameter.values[0].name == name)  # type: ignore[no-any-return]
 
 
