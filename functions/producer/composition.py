@@ -59,8 +59,8 @@ async def produce(
         asker: Gives the decisions; by default the scorer of the settings, or nobody when it is not to be asked.
 
     Returns:
-        The figures of `Tally.document`, and `cards`, `start`, `labels_outstanding`, `events_undelivered` (to Kafka, at
-        the end) and `ending` (see `producer.Ending`).
+        The figures of `Tally.document`, and `cards`, `start`, `events_undelivered` (to Kafka, at the end) and `ending`
+        (see `producer.Ending`).
 
     Raises:
         OvertakesClock: The settings lead into the future.
@@ -91,7 +91,6 @@ async def produce(
     return producer.tally.document() | {
         "cards": stream.cards,
         "start": to_rfc3339(config.start_ms),
-        "labels_outstanding": stream.labels_outstanding,
         "events_undelivered": undelivered,
         "ending": str(ending),
     }

@@ -89,6 +89,7 @@ class Tally:
             "late": self.late,
             "duplicates": self.kinds["duplicate"],
             "labels": self.kinds["label"],
+            "labels_outstanding": self.sent.total() - self.kinds["label"],
             "frauds": {p: {"sent": n, "alerted": self.alerted[p]} for p, n in sorted(self.sent.items())},
             "false_alarms": self.false_alarms,
             "decisions": dict(self.decisions),

@@ -76,12 +76,11 @@ class LiveStream:
         Args:
             config: The traffic.
             transactions: Number of distinct transactions after which the stream ends; None for an endless one. At the
-                end, late transactions come at once; duplicates and labels that are due later stay outstanding.
+                end, late transactions come at once; duplicates and labels that are due later never come.
         """
         self._traffic = Traffic(config)
         self._writer = Writer(self._traffic)
         self._transactions = transactions
-        self.labels_outstanding = 0
 
     @property
     def cards(self) -> int:
@@ -99,7 +98,6 @@ class LiveStream:
                 return
             due = int(np.searchsorted(waiting.due_ms, block.end_ms))
             ready, waiting = waiting.take(slice(0, due)), waiting.take(slice(due, None))
-            self.labels_outstanding = int((waiting.kind == Kind.LABEL).sum())
             yield from self._written(ready)
 
     def _last(self, waiting: _Queue) -> Iterator[list[Delivery]]:
@@ -107,8 +105,6 @@ class LiveStream:
         transactions = waiting.kind == Kind.TRANSACTION
         end_ms = int(waiting.rows.time_ms[waiting.number == (self._transactions or 0) - 1].max())
         kept = waiting.take(transactions | (waiting.due_ms <= end_ms))
-        left = waiting.take(~transactions & (waiting.due_ms > end_ms))
-        self.labels_outstanding = int((left.kind == Kind.LABEL).sum())
         yield from self._written(_Queue(np.minimum(kept.due_ms, end_ms), kept.kind, kept.number, kept.rows))
 
     def _written(self, ready: _Queue) -> Iterator[list[Delivery]]:

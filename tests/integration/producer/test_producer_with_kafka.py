@@ -83,7 +83,7 @@ async def test_every_transaction_and_label_reaches_kafka_and_the_scorer(kafka_bo
     assert document["stand_ins"] == {}
     assert document["retries"] > 0
     assert sum(document["decisions"].values()) == 1_500 + document["duplicates"]
-    assert document["seconds"] == pytest.approx(1_500 / 400, rel=0.3)
+    assert document["seconds"] > 0.7 * 1_500 / 400  # not faster than its schedule; a busy machine may fall behind
 
     transactions = await asyncio.to_thread(read_all, kafka_bootstrap, TRANSACTIONS, since_ms)
     labels = await asyncio.to_thread(read_all, kafka_bootstrap, LABELS, since_ms)

@@ -165,3 +165,4 @@ async def test_the_summary_counts_every_outcome():
     assert document["false_alarms"] == 1
     assert document["decisions"] == {"decline": 3}
     assert (document["degraded"], document["retries"]) == (3, 6)
+    assert (document["labels"], document["labels_outstanding"]) == (0, 2)
