@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.bus.outbox import Outbox, Record
@@ -178,6 +178,7 @@ records = st.builds(
 )
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.lists(records, min_size=1, max_size=10))
 def test_records_come_back_as_they_were(written: list[Record]) -> None:
     # tmp_path would be one folder for all examples

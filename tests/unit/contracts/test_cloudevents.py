@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.contracts import cloudevents
@@ -45,27 +45,32 @@ events = st.builds(
 
 
 class TestRoundTrips:
+    @settings(deadline=None)
     @given(events)
     def test_binary_on_kafka(self, event: Event) -> None:
         assert from_kafka(*to_kafka(event)) == event
 
+    @settings(deadline=None)
     @given(events)
     def test_binary_over_http(self, event: Event) -> None:
         headers, body = to_http(event)
         assert from_http(headers, body) == event
 
+    @settings(deadline=None)
     @given(events)
     def test_http_headers_are_plain_ascii_that_no_server_trims(self, event: Event) -> None:
         for name, value in to_http(event)[0].items():
             assert name.isascii()
             assert all("!" <= character <= "~" and character != '"' for character in value)
 
+    @settings(deadline=None)
     @given(events)
     def test_structured_over_http_and_on_kafka(self, event: Event) -> None:
         body = to_structured(event)
         assert from_http({"Content-Type": STRUCTURED}, body) == event
         assert from_kafka(b"other-key", body, [("content-type", STRUCTURED.encode())]).data == event.data
 
+    @settings(deadline=None)
     @given(events)
     def test_structured_data_may_be_base64(self, event: Event) -> None:
         document = orjson.loads(to_structured(event))
@@ -204,6 +209,7 @@ hostile_bytes = st.binary(max_size=40) | st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(
     st.none() | st.binary(max_size=20),
     st.none() | st.binary(max_size=200) | documents.map(orjson.dumps),
@@ -217,6 +223,7 @@ def test_any_kafka_record_is_an_event_or_poison(key: Any, value: Any, headers: A
         assert isinstance(from_kafka(key, value, headers), Event)
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(
@@ -231,6 +238,7 @@ def test_any_http_request_is_an_event_or_poison(headers: list[tuple[str, str]], 
         assert isinstance(from_http(headers, body), Event)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(["specversion", "id", "source", "type", "data", "data_base64", "x"]), documents))
 def test_any_structured_document_is_an_event_or_poison(document: dict[str, Any]) -> None:
     with suppress(PoisonEvent):

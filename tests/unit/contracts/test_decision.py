@@ -5,7 +5,7 @@ from uuid import RFC_4122, UUID
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -17,6 +17,7 @@ texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_
 
 
 class TestDecisionId:
+    @settings(deadline=None)
     @given(times, texts, texts, texts)
     def test_is_a_uuid_of_version_8_that_begins_with_the_time(
         self, milliseconds: int, transaction: str, model: str, policy: str
@@ -32,6 +33,7 @@ class TestDecisionId:
         # In Kafka and the lake it names decisions made years ago: another algorithm would break their receipts.
         assert decision_id(1_768_480_245_250, "tx-1", "7", "abc") == "019bc1a3-0602-84aa-bdc0-2e87d71b2b0e"
 
+    @settings(deadline=None)
     @given(times, texts, texts, texts, texts)
     def test_depends_on_every_part(
         self, milliseconds: int, transaction: str, model: str, policy: str, other: str

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -96,6 +96,7 @@ class TestAmounts:
     def test_of_unknown_currencies_are_refused(self, currency: str) -> None:
         assert fields_of(body(currency=currency)) == ["currency"]
 
+    @settings(deadline=None)
     @given(st.integers(0, money.MAX_AMOUNT_MINOR), st.sampled_from(["EUR", "JPY", "BHD"]))
     def test_come_back_from_their_written_form(self, minor: int, currency: str) -> None:
         assert money.to_minor_units(Decimal(money.to_major_units(minor, currency)), currency) == minor
@@ -269,6 +270,7 @@ class TestCardNumbers:
     def test_are_told_from_other_long_numbers(self, value: str) -> None:
         assert transaction(transaction_id=value).transaction_id == value
 
+    @settings(deadline=None)
     @given(st.text("0123456789", min_size=12, max_size=18))
     def test_are_recognised_by_luhn(self, payload: str) -> None:
         ends = [last for last in "0123456789" if is_card_number(payload + last)]
@@ -312,6 +314,7 @@ def transactions(draw: st.DrawFn) -> Transaction:
     )
 
 
+@settings(deadline=None)
 @given(transactions())
 def test_the_wire_form_comes_back_the_same(one: Transaction) -> None:
     again = Transaction.from_wire(orjson.dumps(one.to_wire()))
@@ -332,6 +335,7 @@ def test_the_wire_form_leaves_absent_fields_out() -> None:
     }
 
 
+@settings(deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(exclude_categories=["Cs"])),

@@ -49,7 +49,9 @@ async def make_bench() -> AsyncIterator[Any]:
     def make(**settings: Any) -> Bench:
         store, producer, models = FakeStore(), FakeProducer(), FakeModels(model())
         publisher = Publisher("unused:1", producer=producer)  # type: ignore[arg-type]
-        scorer = compose(ScorerSettings(**settings), store, publisher, models)  # type: ignore[arg-type]
+        # A busy machine must not make answers degraded or late.
+        patient = {"fraud_store_timeout_ms": 10_000, "fraud_queue_deadline_ms": 30_000}
+        scorer = compose(ScorerSettings(**(patient | settings)), store, publisher, models)  # type: ignore[arg-type]
         return Bench(scorer.app, store, producer, models, publisher)
 
     yield make
