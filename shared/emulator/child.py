@@ -35,8 +35,8 @@ class _Lines(asyncio.Protocol):
 class Child:
     """A started process.
 
-    It runs in a process group of its own, so that Ctrl-C in a terminal reaches the emulator alone and shutting down
-    keeps its order; and in the emulator's session, since the kernel weighs niceness within a session only.
+    It leads a session of its own: Ctrl-C in a terminal reaches the emulator alone, so that shutting down keeps its
+    order, and the kernel's scheduler gives each session its share, as a cluster gives each container its own.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Child:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             pass_fds=tuple(inherit),
-            process_group=0,
+            start_new_session=True,
         )
         threading.Thread(target=_wait, args=(self._process, loop, self.exited), daemon=True).start()
 

@@ -28,6 +28,7 @@ ADMIN_PORT = 8090
 STOP_SECONDS = 30.0
 
 _DELIVERY_GRACE = 12.0
+_DELIVERY_NICENESS = 5  # events can wait, requests cannot
 _DELIVERY_POLL = 1.0
 _PROGRAMS_GRACE = 5.0
 
@@ -240,7 +241,7 @@ class Emulator:
         arguments = [text for name, value in options.items() for text in (f"--{name}", str(value))]
         command = [sys.executable, "-m", "shared.emulator.delivery", *arguments]
         environment = {**os.environ, **self._given, "PYTHONUNBUFFERED": "1"}
-        program = Program("delivery", command, environment, self._project, _DELIVERY_GRACE)
+        program = Program("delivery", command, environment, self._project, _DELIVERY_GRACE, _DELIVERY_NICENESS)
         return ProgramRunner(program, 1, self._log("delivery"))
 
     def _log(self, service: str) -> LogFile:

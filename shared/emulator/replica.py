@@ -20,7 +20,6 @@ Only what serving needs is imported here: every import is paid again by each col
 import asyncio
 import gc
 import json
-import os
 import signal
 import socket
 import sys
@@ -35,6 +34,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from shared.emulator.queue_proxy import QueueProxy, SharedConnection
 from shared.emulator.replica_settings import ReplicaSettings
+from shared.emulator.weight import take_weight
 
 _KEEP_ALIVE_SECONDS = 75
 _QUIET_SECONDS = 1.0
@@ -216,7 +216,7 @@ async def _send_last_metrics(writer: asyncio.StreamWriter) -> None:
 def main() -> None:
     """Run the replica that the command line describes."""
     settings = ReplicaSettings.from_json(sys.argv[1])
-    os.nice(settings.niceness)
+    take_weight(settings.niceness)
     uvloop.run(Replica(settings).run())
 
 

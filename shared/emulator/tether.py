@@ -11,13 +11,15 @@ import os
 import signal
 import sys
 
+from shared.emulator.weight import take_weight
+
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 def main() -> None:
     """Set the niceness, ask for SIGTERM at the end of the parent, and execute the command."""
     niceness, parent, *command = sys.argv[1:]
-    os.nice(int(niceness))
+    take_weight(int(niceness))
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != int(parent):

@@ -162,6 +162,7 @@ class GroupConsumer:
             "topic.metadata.refresh.fast.interval.ms": 50,
             "log.connection.close": False,
             "on_commit": self._on_commit,
+            "error_cb": self._on_error,
         }
 
     def _obey(self, consumer: Any) -> None:
@@ -240,6 +241,10 @@ class GroupConsumer:
         except concurrent.futures.TimeoutError:
             answer.cancel()
             return {}
+
+    def _on_error(self, error: Any) -> None:
+        # Takes the place of a log line per failed connection, of which a broker's restart brings hundreds.
+        self._tell(self._handler.problem, error.name())
 
     def _on_commit(self, error: Any, partitions: list[TopicPartition]) -> None:
         offsets = {

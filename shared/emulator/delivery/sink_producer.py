@@ -41,6 +41,8 @@ class SinkProducer:
             "queue.buffering.max.kbytes": 64 * 1024,
             "reconnect.backoff.ms": 50,
             "reconnect.backoff.max.ms": 1_000,
+            # A broker's restart brings hundreds; what matters is told when a record is not taken.
+            "error_cb": lambda error: _log.debug("dead-letter producer: %s", error),
         }
         self._producer = self._make()
         self._stopping = threading.Event()

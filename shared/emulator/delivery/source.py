@@ -51,6 +51,7 @@ class KafkaSourceRunner:
         self._consumer = GroupConsumer(plan, self)
         self._partitions: dict[Key, AssignedPartition] = {}
         self._positions: dict[Key, LogPosition] = {}
+        self._problems: set[str] = set()  # told since the broker last answered
         self._committer: asyncio.Task[None] | None = None
         metrics.in_flight.labels(plan.name).set_function(lambda: self._courier.in_flight)
         metrics.retried.labels(plan.name)
@@ -122,14 +123,16 @@ class KafkaSourceRunner:
 
     def positioned(self, positions: Mapping[Key, LogPosition]) -> None:
         """Note where the group stands."""
+        self._problems.clear()
         self._positions.update(positions)
         for key, position in positions.items():
             self._metrics.lag.labels(self.plan.name, _names([key])).set(position.lag)
 
     def problem(self, message: str) -> None:
-        """Note what the consumer met."""
-        if message != self._courier.last_error:
+        """Note what the consumer met; the same is logged once until the broker answers again."""
+        if message not in self._problems:
             _log.warning("%s: %s", self.plan.name, message)
+        self._problems.add(message)
         self._courier.last_error = message
 
     def _begin_waiting(self) -> None:
