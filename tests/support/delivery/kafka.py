@@ -123,10 +123,24 @@ class EmbeddedKafka:
         consumer = Consumer({"bootstrap.servers": self.address, "group.id": group})
         try:
             partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
-            known = consumer.committed([TopicPartition(topic, number) for number in partitions], timeout=10)
+            known = _patiently(
+                lambda: consumer.committed([TopicPartition(topic, number) for number in partitions], timeout=10)
+            )
         finally:
             consumer.close()
         return {found.partition: found.offset for found in known if found.offset >= 0}
+
+
+def _patiently(ask: Callable[[], T]) -> T:
+    """Ask again while a broker that has just come back looks for its coordinator."""
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            return ask()
+        except KafkaException:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
 
 
 def _sound(message: Message) -> bool:
