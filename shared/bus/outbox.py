@@ -116,9 +116,9 @@ class Outbox:
             records = list(_decode(path))
             segment.pending = len(records)
             self._own.add(path)
+            segment.seal()
             if records:
                 yield segment, records
-            segment.seal()
 
     def close(self) -> None:
         """Seal the active segment; with nothing pending it leaves no file."""

@@ -67,6 +67,7 @@ class Publisher:
             producer = Producer(settings, logger=logging.getLogger("librdkafka"))
         self._producer = producer
         self._outbox = outbox
+        self._recovery_bound = buffer_events // 2
         self._pending = 0
         self._poller: asyncio.TimerHandle | None = None
         self._published: dict[str, Counter] = {}
@@ -125,6 +126,8 @@ class Publisher:
                 RECOVERED.labels(record.topic).inc()
                 self._produce(record, segment)
             recovered += len(records)
+            if self._pending > self._recovery_bound:
+                break  # the rest is safe on disk until there is room again
         if recovered:
             _log.warning("publishing %d events again that a dead process had not delivered", recovered)
             self._poll_soon()

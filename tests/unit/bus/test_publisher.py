@@ -197,6 +197,27 @@ class TestRecovery:
         asyncio.run(recover())
         assert len(files(tmp_path)) == 1
 
+    def test_leaves_on_disk_what_the_buffer_has_no_room_for(self, tmp_path: Path) -> None:
+        for _ in range(4):
+            self.left_behind(tmp_path, 5)
+        producer = FakeProducer(capacity=16)
+        change = Change()
+
+        async def recover() -> None:
+            publisher = Publisher("unused:1", Outbox(tmp_path), 16, producer)  # type: ignore[arg-type]
+            producer.away = True
+            assert publisher.recover() == 10  # the second segment fills half of the buffer
+            producer.away = False
+            await until(lambda: publisher.pending == 0)
+            assert publisher.recover() == 10
+            await until(lambda: publisher.pending == 0)
+            publisher.close(1)
+
+        asyncio.run(recover())
+        assert len(producer.acknowledged) == 20
+        assert change.of("fraud_events_dropped_total", topic=DECISIONS) == 0
+        assert files(tmp_path) == []
+
     async def test_goes_on_by_itself_whatever_happens(
         self, tmp_path: Path, producer: FakeProducer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
