@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from shared.emulator.delivery.client_log import CLIENT_LOG
 from shared.emulator.delivery.lag import Key, LogPosition, read_positions
 from shared.emulator.delivery.plan import SourcePlan
 from shared.emulator.delivery.record import Record
@@ -107,7 +108,7 @@ class GroupConsumer:
                 self._stopping.wait(1.0)
 
     def _take_part(self) -> None:
-        consumer = Consumer(self._config(), logger=_log)
+        consumer = Consumer(self._config(), logger=CLIENT_LOG)
         try:
             consumer.subscribe(
                 list(self._plan.topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
@@ -243,7 +244,6 @@ class GroupConsumer:
             return {}
 
     def _on_error(self, error: Any) -> None:
-        # Takes the place of a log line per failed connection, of which a broker's restart brings hundreds.
         self._tell(self._handler.problem, error.name())
 
     def _on_commit(self, error: Any, partitions: list[TopicPartition]) -> None:
