@@ -1,4 +1,4 @@
-"""`fraud produce`: the producer as a command of the `fraud` program."""
+"""`fraud produce`: send simulated card traffic with labelled fraud."""
 
 from __future__ import annotations
 

@@ -16,17 +16,17 @@ from typer.core import TyperGroup
 
 from shared.cli.output import EXIT_DONE, EXIT_FAILED, CommandFailed
 
-# In the order of `fraud --help`; a module may come later than its line here.
+# In the order of `fraud --help`.
 _OWN: Final = {
-    name: f"shared.cli.{name}"
-    for name in ("up", "down", "status", "logs", "load", "replay", "train", "models", "deadletters")
+    name: f"shared.cli.{name.replace('-', '')}"
+    for name in ("up", "down", "status", "logs", "load", "replay", "train", "models", "dead-letters")
 }
 _FUNCTIONS_GROUP: Final = "fraud.commands"
 
 
 def _commands() -> dict[str, str]:
     """Return "module:attribute" by command name: those of this package, then those the functions bring."""
-    own = {name: f"{module}:" for name, module in _OWN.items() if find_spec(module) is not None}
+    own = {name: f"{module}:" for name, module in _OWN.items()}
     brought = {point.name: point.value for point in entry_points(group=_FUNCTIONS_GROUP)}
     return own | brought
 

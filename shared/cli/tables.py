@@ -47,7 +47,7 @@ def _functions(functions: Iterable[dict[str, Any]]) -> Table:
         replicas = f"{int(one['ready'])}/{one['desired']}"
         table.add_row(
             one["name"],
-            replicas if not one["failure"] else f"[red]{replicas} {one['failure']}[/]",
+            replicas if not one["failure"] or one["ready"] else f"[red]{replicas} {one['failure'].splitlines()[0]}[/]",
             _text(one["restarts"]),
             _text(one["lag"]),
             _mebibytes(one["memory_bytes"]),

@@ -1,4 +1,4 @@
-"""`fraud train`: asks the train function for a training and shows what came of it."""
+"""`fraud train`: train models now."""
 
 from __future__ import annotations
 
