@@ -39,6 +39,31 @@ class StoreAway(Exception):
         self.reason = reason
 
 
+class _Deadline:
+    """Cancels a task, a few turns of the event loop after its time is up.
+
+    On a busy machine this process may not have run for a while. The event loop then sees the timer before the reply
+    that has long been there; the turns let it in.
+    """
+
+    def __init__(self, task: "asyncio.Task[object]") -> None:
+        self._task = task
+        self._turns = _TURNS
+        self.expired = False
+        self.over = False
+
+    def expire(self) -> None:
+        """Count a turn; cancel after the last one unless the work is done."""
+        if self.over:
+            return
+        if self._turns:
+            self._turns -= 1
+            asyncio.get_running_loop().call_soon(self.expire)
+            return
+        self.expired = True
+        self._task.cancel()
+
+
 class StoreGuard:
     """Limits the wait for the store, and leaves it alone for a moment after a failure.
 
@@ -73,18 +98,21 @@ class StoreGuard:
         return reads
 
     async def _in_time(self, transactions: Sequence[Transaction]) -> list[FeatureRead]:
-        work = asyncio.ensure_future(self._store.record_and_read(transactions))
-        await asyncio.wait((work,), timeout=self._timeout)
-        for _ in range(_TURNS):
-            if work.done():
-                break
-            # On a busy machine this process may not have run for a while. The event loop then sees the timer before
-            # the reply that has long been there: a few turns of the loop let it in.
-            await asyncio.sleep(0)
-        if not work.done():
-            work.cancel()
-            raise TimeoutError
-        return work.result()
+        # What asyncio.timeout() does, but for the turns: see `_Deadline`.
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - coroutines run in tasks here
+        deadline = _Deadline(task)
+        timer = asyncio.get_running_loop().call_later(self._timeout, deadline.expire)
+        try:
+            return await self._store.record_and_read(transactions)
+        except asyncio.CancelledError:
+            if not deadline.expired:
+                raise
+            task.uncancel()
+            raise TimeoutError from None
+        finally:
+            timer.cancel()
+            deadline.over = True
 
     def _leave_alone(self, reason: str, detail: str) -> StoreAway:
         self._away_until = time.monotonic() + _PAUSE_SECONDS

@@ -38,7 +38,7 @@ def producer_settings(bootstrap_servers: str, buffer_events: int) -> dict[str, A
         "enable.idempotence": True,
         "acks": "all",
         "compression.type": "lz4",
-        "linger.ms": 5,
+        "linger.ms": 25,  # nobody waits for these events, and fewer requests spare the broker
         "message.timeout.ms": 0,  # an outage of any length: the buffer's bound decides, not a clock
         "message.max.bytes": 2_000_000,
         "queue.buffering.max.messages": buffer_events,

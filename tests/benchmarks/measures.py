@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+import urllib3
 
 from shared.cli.stack_state import StackState
 from shared.loadgen.connection import Target
@@ -24,6 +25,8 @@ _DISTINCT_TRANSACTIONS = 20_000
 _PREDICTIONS = 5_000
 _COLD_STARTS = 3
 _GB = 1e9
+_SETTLE_SECONDS = 90.0
+_SETTLED_LAG = 30
 
 
 def memory(state: StackState) -> Figure:
@@ -98,9 +101,12 @@ def serving(state: StackState, manifests: Path, folder: Path, seconds: float) ->
         target = Target.parse(f"{replica.url}/v1/score")
         requests = TransactionRequests(target, simulated_transactions(_DISTINCT_TRANSACTIONS, time.time_ns() % 2**31))
         _load(target, requests, seconds=2.0, rate=None, connections=16)  # warm caches and branch predictors
-        alone = _load(target, requests, seconds=seconds, rate=None, connections=1)
-        busy = [_load(target, requests, seconds=seconds, rate=None, connections=16) for _ in range(3)]
+        _settle(state)
         steady = _load(target, requests, seconds=3 * seconds, rate=300.0, connections=256)
+        _settle(state)
+        alone = _load(target, requests, seconds=seconds, rate=None, connections=1)
+        _settle(state)
+        busy = [_load(target, requests, seconds=seconds, rate=None, connections=16) for _ in range(3)]
     rates = sorted(report.achieved_rate for report in busy)
     return [
         Figure(
@@ -130,6 +136,16 @@ def serving(state: StackState, manifests: Path, folder: Path, seconds: float) ->
             f"p99.9 {steady.latency_ms['p99.9']} max {steady.latency_ms['max']} ms; {_failures(steady)}",
         ),
     ]
+
+
+def _settle(state: StackState) -> None:
+    """Wait until the Kafka sources have caught up with the load before: each load is to be measured by itself."""
+    deadline = time.monotonic() + _SETTLE_SECONDS
+    while time.monotonic() < deadline:
+        status = urllib3.request("GET", f"{state.admin_url}/status").json()
+        if status["delivery"]["lag"] < _SETTLED_LAG:
+            return
+        time.sleep(0.5)
 
 
 def _load(
