@@ -28,7 +28,7 @@ ADMIN_PORT = 8090
 STOP_SECONDS = 30.0
 
 _DELIVERY_GRACE = 12.0
-_DELIVERY_NICENESS = 5  # events can wait, requests cannot
+_DELIVERY_NICENESS = 10  # events can wait, requests cannot
 _DELIVERY_POLL = 1.0
 _PROGRAMS_GRACE = 5.0
 
