@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from shared.features.catalogue import CATALOGUE, Catalogue
 from shared.features.history import sql
+from shared.features.history.finish import features
 from shared.features.history.versions import first_versions
 from shared.features.plan import plan
 
@@ -96,7 +97,7 @@ class HistoryFeatures:
         self._mend_forgetful_cards(connection)
         largest = _one(connection, "SELECT coalesce(max(a), 0) FROM arrivals")
         connection.execute(sql.answers(plan(self.catalogue), largest))
-        return connection.sql(sql.features(self.catalogue))
+        return connection.sql(features(self.catalogue))
 
     def _mend_forgetful_cards(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Judge the rows of cards to which a forgotten id came back one after the other."""

@@ -51,7 +51,7 @@ repeat
     local stop = chunk + CHUNK - 1
     if stop > bytes then stop = bytes end
     for p = chunk, stop, RECORD do
-      local ti, a = unpack('<I6I6', log, p)
+      @UNPACK@
       if ti > newest then newest = ti end
       @ACCUMULATE@
       elseif ti < horizon then dead = dead + 1 end

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from shared.features import templates
-from shared.features.definition import DAY_MS, RETENTION_MS
+from shared.features.definition import DAY_MS, NIGHT_ENDS_MS, RETENTION_MS
 from shared.features.plan import STORED_TEXTS, Aggregate, Op
 
 TEXT_KINDS = dict(zip(STORED_TEXTS, "mgcnh", strict=True))
@@ -24,6 +24,9 @@ _TTL_REFRESH_MS = 33 * DAY_MS
 _HEAD_BYTES = 20
 _REF_BYTES = 3
 _CARRY = 2**40
+_NOWHERE = -(2**31)
+_OF_OWN = (Op.COUNT, Op.SUM, Op.SQUARES, Op.NIGHT)
+"""What counts the transaction itself; the rest looks at the others, or at texts."""
 
 
 class Script(NamedTuple):
@@ -36,9 +39,9 @@ class Script(NamedTuple):
     """Where each aggregate's first limb stands among them."""
 
 
-def limbs(aggregate: Aggregate) -> int:
-    """How many doubles carry an aggregate, the highest limb first."""
-    return {Op.SUM: 2, Op.SQUARES: 3}.get(aggregate.op, 1)
+def doubles(aggregate: Aggregate) -> int:
+    """How many doubles an aggregate is replied in, the highest limb first."""
+    return {Op.SUM: 2, Op.SQUARES: 3, Op.LATEST_PLACE: 3}.get(aggregate.op, 1)
 
 
 def render(aggregates: Sequence[Aggregate]) -> Script:
@@ -46,9 +49,9 @@ def render(aggregates: Sequence[Aggregate]) -> Script:
     position, at = {}, 1
     for aggregate in aggregates:
         position[aggregate] = at
-        at += limbs(aggregate)
+        at += doubles(aggregate)
     variables = [variable for aggregate in aggregates for variable in _variables(aggregate)]
-    replied = [variable for aggregate in aggregates for variable in _variables(aggregate)[: limbs(aggregate)]]
+    replied = [variable for aggregate in aggregates for variable in _variables(aggregate)[: doubles(aggregate)]]
     windows = sorted({aggregate.window_ms for aggregate in aggregates})
     edges = [f"edge_{window}" for window in windows]
     references = 1 + len(STORED_TEXTS)
@@ -66,9 +69,10 @@ def render(aggregates: Sequence[Aggregate]) -> Script:
         "COMPARE_VERSIONS": _compare_versions(),
         "DECLARE": f"local {', '.join([*variables, *edges])}" if variables else "",
         "RESET": "\n".join([_initial(a) for a in aggregates] + [_edge(window) for window in windows]),
+        "UNPACK": _unpack(aggregates),
         "ACCUMULATE": _accumulate(aggregates, windows),
         "CARRY": "\n".join(_carry(a) for a in aggregates),
-        "ADD_OWN": "\n".join(_add(a, "amount") for a in aggregates if a.op is not Op.DISTINCT),
+        "ADD_OWN": "\n".join(_add(a, "t", "amount") for a in aggregates if a.op in _OF_OWN),
         "ADD_OWN_TEXTS": "\n".join(
             f"if {a.field} ~= 0 then {a.column} = {a.column} + 1 end" for a in aggregates if a.op is Op.DISTINCT
         ),
@@ -82,19 +86,22 @@ def _variables(aggregate: Aggregate) -> list[str]:
     """The Lua variables of an aggregate: those that are replied first, highest limb first."""
     name = aggregate.column
     match aggregate.op:
-        case Op.COUNT:
-            return [name]
         case Op.SUM:
             return [f"{name}_hi", name]
         case Op.SQUARES:
             return [f"{name}_top", f"{name}_hi", name]
         case Op.DISTINCT:
             return [name, f"{name}_only", f"{name}_all"]
+        case Op.LATEST_PLACE:
+            return [name, f"{name}_latitude", f"{name}_longitude"]
+        case _:
+            return [name]
 
 
 def _initial(aggregate: Aggregate) -> str:
     variables = _variables(aggregate)
-    values = ["nil" if variable.endswith("_all") else "0" for variable in variables]
+    nothing = "-1" if aggregate.op in (Op.LATEST, Op.LATEST_PLACE) else "0"
+    values = ["nil" if variable.endswith("_all") else nothing for variable in variables]
     return f"{', '.join(variables)} = {', '.join(values)}"
 
 
@@ -110,47 +117,69 @@ def _accumulate(aggregates: Sequence[Aggregate], windows: Sequence[int]) -> str:
     lines = []
     for k, window in enumerate(reversed(windows)):
         lines.append(f"if {'ti <= t and ' if k == 0 else ''}ti > edge_{window} then")
-        lines += [_add(a, "a") for a in aggregates if a.window_ms == window]
+        lines += [_add(a, "ti", "a") for a in aggregates if a.window_ms == window]
     return "\n".join([*lines, "end\n" * (len(windows) - 1)])
 
 
-def _add(aggregate: Aggregate, amount: str) -> str:
-    """Add one transaction, of the given amount, to an aggregate."""
-    name = aggregate.column
-    match aggregate.op:
-        case Op.COUNT:
-            return f"{name} = {name} + 1"
-        case Op.SUM:
-            return f"{name} = {name} + {amount}"
-        case Op.SQUARES:
-            return f"""if {amount} < 67108864 then
-  {name} = {name} + {amount} * {amount}
+_ADD = {
+    Op.COUNT: "@NAME@ = @NAME@ + 1",
+    Op.SUM: "@NAME@ = @NAME@ + @AMOUNT@",
+    Op.SQUARES: """if @AMOUNT@ < 67108864 then
+  @NAME@ = @NAME@ + @AMOUNT@ * @AMOUNT@
 else
-  local high = floor({amount} / 1048576)
-  local low = {amount} - high * 1048576
+  local high = floor(@AMOUNT@ / 1048576)
+  local low = @AMOUNT@ - high * 1048576
   local cross = 2 * high * low
   local carried = floor(cross / 1048576)
-  {name}_hi = {name}_hi + high * high + carried
-  {name} = {name} + (cross - carried * 1048576) * 1048576 + low * low
+  @NAME@_hi = @NAME@_hi + high * high + carried
+  @NAME@ = @NAME@ + (cross - carried * 1048576) * 1048576 + low * low
 end
-if {name} >= 4503599627370496 then
-  local carried = floor({name} / {_CARRY})
-  {name}_hi = {name}_hi + carried
-  {name} = {name} - carried * {_CARRY}
-end"""
-        case Op.DISTINCT:
-            offset = _HEAD_BYTES + _REF_BYTES * (1 + STORED_TEXTS.index(str(aggregate.field)))
-            return f"""local text = unpack('<I3', log, p + {offset})
-if text ~= 0 and text ~= {aggregate.field} and text ~= {name}_only then
-  if {name} == 0 then
-    {name}, {name}_only = 1, text
-  elseif not {name}_all then
-    {name}, {name}_all = 2, {{[text] = true}}
-  elseif not {name}_all[text] then
-    {name} = {name} + 1
-    {name}_all[text] = true
+if @NAME@ >= 4503599627370496 then
+  local carried = floor(@NAME@ / 1099511627776)
+  @NAME@_hi = @NAME@_hi + carried
+  @NAME@ = @NAME@ - carried * 1099511627776
+end""",
+    Op.DISTINCT: """if @TEXT@_ref ~= 0 and @TEXT@_ref ~= @TEXT@ and @TEXT@_ref ~= @NAME@_only then
+  if @NAME@ == 0 then
+    @NAME@, @NAME@_only = 1, @TEXT@_ref
+  elseif not @NAME@_all then
+    @NAME@, @NAME@_all = 2, {[@NAME@_only] = true, [@TEXT@_ref] = true}
+  elseif not @NAME@_all[@TEXT@_ref] then
+    @NAME@ = @NAME@ + 1
+    @NAME@_all[@TEXT@_ref] = true
   end
-end"""
+end""",
+    Op.NIGHT: f"if @TIME@ % {DAY_MS} < {NIGHT_ENDS_MS} then @NAME@ = @NAME@ + 1 end",
+    Op.LARGEST: "if @AMOUNT@ > @NAME@ and p ~= first then @NAME@ = @AMOUNT@ end",
+    Op.LATEST: "if @TIME@ > @NAME@ and p ~= first then @NAME@ = @TIME@ end",
+    Op.LATEST_PLACE: f"""if latitude ~= {_NOWHERE} and @TIME@ > @NAME@ and p ~= first then
+  @NAME@, @NAME@_latitude, @NAME@_longitude = @TIME@, latitude, longitude
+end""",
+    Op.MET: "if @TEXT@_ref == @TEXT@ and p ~= first then @NAME@ = 1 end",
+}
+
+
+def _add(aggregate: Aggregate, time: str, amount: str) -> str:
+    """Add one transaction to an aggregate: a record of the log, or the transaction itself."""
+    pieces = {"NAME": aggregate.column, "TIME": time, "AMOUNT": amount, "TEXT": str(aggregate.field)}
+    return templates.fill(_ADD[aggregate.op], pieces)
+
+
+def _unpack(aggregates: Sequence[Aggregate]) -> str:
+    """Take what the aggregates need out of a record, in one call: a call costs more than a few more values."""
+    needed = {aggregate.field for aggregate in aggregates}
+    names, form = ["ti", "a"], "I6I6"
+    if any(aggregate.op is Op.LATEST_PLACE for aggregate in aggregates):
+        names, form = [*names, "latitude", "longitude"], f"{form}i4i4"
+    else:
+        form += "x" * 8
+    form += "x" * _REF_BYTES
+    for field in STORED_TEXTS:
+        if field in needed:
+            names, form = [*names, f"{field}_ref"], f"{form}I{_REF_BYTES}"
+        else:
+            form += "x" * _REF_BYTES
+    return f"local {', '.join(names)} = unpack('<{form.rstrip('x')}', log, p)"
 
 
 def _carry(aggregate: Aggregate) -> str:

@@ -26,7 +26,7 @@ ANCHORS = [
 WINDOWS = [10 * MINUTE, HOUR, DAY, 7 * DAY, 30 * DAY, 31 * DAY]
 TEXTS = ["Lisbon", "Zürich", "東京", "São Paulo", "a{b}c", "%7B", "'", "🦊" * 60, "x" * 255]
 CATEGORIES = [None, "", "grocery", "jewelry", "crypto", "Crypto", "hotel"]
-PLACES = [(None, None), (38.7223, -9.1393), (47.3769, 8.5417), (-90.0, 180.0), (35.6762, 139.6503), (None, 8.0)]
+PLACES = [(None, None), (38.7223, -9.1393), (47.3769, 8.5417), (-90.0, 180.0), (12.5, -180.0), (35.6762, 139.6503), (None, 8.0)]
 AMOUNTS = [0, 1, 99, 4_999, 10_000, 2**26 - 1, 2**26, 2**26 + 1, 2**31, 10**12 - 1, 10**12]
 
 
