@@ -11,7 +11,9 @@ from typing import NamedTuple
 
 from shared.contracts.transaction import Transaction
 from shared.features.catalogue import Catalogue
-from shared.features.online.script import doubles, render
+from shared.features.online import scan
+from shared.features.online.layout import Limits
+from shared.features.online.script import render
 from shared.features.plan import Aggregate, Op, plan
 from shared.features.values import Integers, Subject, Value, finishers, request_finishers
 
@@ -108,8 +110,8 @@ def _shortened(uuid: str) -> str:
 class Protocol:
     """The script of a catalogue, and how its replies become features."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
-        self.script = render(plan(catalogue))
+    def __init__(self, catalogue: Catalogue, limits: Limits) -> None:
+        self.script = render(plan(catalogue), limits)
         self._doubles = struct.Struct(f"<{self.script.doubles}d")
         self._finishers = finishers(catalogue, self._integers)
         self._request_finishers = request_finishers(catalogue)
@@ -134,7 +136,7 @@ class Protocol:
             case Op.SQUARES:
                 return [lambda raw: (int(raw[at]) << 80) + (int(raw[at + 1]) << 40) + int(raw[at + 2])]
             case _:
-                return [_integer_at(at + k) for k in range(doubles(aggregate))]
+                return [_integer_at(at + k) for k in range(scan.doubles(aggregate))]
 
 
 _STATUSES = tuple(ReadStatus)
