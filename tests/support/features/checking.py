@@ -16,10 +16,10 @@ from tests.support.features.oracle import Oracle, Tx
 Answer = tuple[str, dict[str, int | float | None]]
 
 
-def expected(stream: Sequence[Tx]) -> list[Answer]:
-    """What the oracle answers at each transaction of a stream."""
+def expected(stream: Sequence[Tx], every: int = 1) -> list[Answer]:
+    """What the oracle answers at each transaction of a stream; features only at every so many, for they are slow."""
     oracle = Oracle()
-    return [oracle.record_and_read(tx) for tx in stream]
+    return [oracle.record_and_read(tx, read=number % every == 0) for number, tx in enumerate(stream)]
 
 
 async def online_answers(features: OnlineFeatures, stream: Sequence[Tx], batch: int = 1) -> list[Answer]:
@@ -41,7 +41,7 @@ def mismatches(stream: Sequence[Tx], got: Sequence[Answer], wanted: Sequence[Ans
     for number, (tx, (status, values), (right_status, right)) in enumerate(zip(stream, got, wanted, strict=True)):
         if status != right_status:
             lines.append(f"{number} {tx.transaction_id}: status {status}, not {right_status}")
-        if values.keys() != right.keys():
+        if right and values.keys() != right.keys():
             lines.append(f"{number} {tx.transaction_id}: features {sorted(values)}, not {sorted(right)}")
         lines += [
             f"{number} {tx.transaction_id}: {name} is {values[name]!r}, not {value!r}"

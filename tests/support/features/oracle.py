@@ -65,18 +65,18 @@ class Oracle:
     def __init__(self) -> None:
         self.cards: dict[str, Card] = {}
 
-    def record_and_read(self, tx: Tx) -> tuple[str, dict[str, int | float | None]]:
-        """The status ("new", "seen", "conflict", "too_late") and every feature by name."""
+    def record_and_read(self, tx: Tx, *, read: bool = True) -> tuple[str, dict[str, int | float | None]]:
+        """The status ("new", "seen", "conflict", "too_late") and every feature by name; none unless `read`."""
         card = self.cards.setdefault(tx.card_id, Card())
         first = card.first_version(tx.transaction_id)
         if first is not None:
             status = "seen" if first.content() == tx.content() else "conflict"
-            return status, features(first, card.known, card.horizon())
+            return status, features(first, card.known, card.horizon()) if read else {}
         horizon = card.horizon(tx)
         if tx.event_time_ms < horizon:
-            return "too_late", features(tx, [tx], horizon)
+            return "too_late", features(tx, [tx], horizon) if read else {}
         card.known.append(tx)
-        return "new", features(tx, card.known, horizon)
+        return "new", features(tx, card.known, horizon) if read else {}
 
 
 def window(x: Tx, known: list[Tx], horizon: int, length: int) -> list[Tx]:

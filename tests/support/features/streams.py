@@ -168,3 +168,35 @@ def _again(choose: Chooser, sent: list[Tx]) -> Tx:
             return replace(old, city="Oslo", latitude=59.9139, longitude=10.7522, merchant_id="other")
         case _:
             return old
+
+
+def busy_card(
+    seed: int, length: int, span_ms: int, *, late: float = 0.05, repeats: float = 0.05, cities: int = 8
+) -> list[Tx]:
+    """Many transactions of one card spread over a time, some late by anything up to all of it, some sent again."""
+    rng = random.Random(seed)
+    start = int(ANCHORS[1].timestamp() * 1000)
+    sent: list[Tx] = []
+    for number in range(length):
+        if sent and rng.random() < repeats:
+            sent.append(rng.choice(sent[-20:] if rng.random() < 0.8 else sent))
+            continue
+        clock = start + span_ms * number // length
+        time = clock - rng.randrange(clock - start + 1) if rng.random() < late else clock
+        latitude, longitude = rng.choice(PLACES)
+        sent.append(
+            Tx(
+                transaction_id=f"{rng.getrandbits(128):032x}",
+                card_id="c",
+                event_time_ms=time // 1000 * 1000 if rng.random() < 0.1 else time,
+                amount_minor=rng.choice([rng.randrange(100, 20_000), rng.randrange(10**12), 5_000]),
+                merchant_id=f"m{int(rng.paretovariate(0.7)) % 400}",
+                merchant_category=rng.choice(CATEGORIES),
+                city=f"city {int(cities * rng.random() ** 2)}" if rng.random() < 0.95 else None,
+                country="PT",
+                latitude=latitude,
+                longitude=longitude,
+                channel="pos",
+            )
+        )
+    return sent
