@@ -83,7 +83,7 @@ def _reading(aggregates: Sequence[Aggregate]) -> dict[str, str]:
         if inside:
             running = "from_sum_hi, from_sum, from_squares_top, from_squares_hi, from_squares, from_night, from_rank"
             start = f"local from_b, from_i = locate(edge_{window})\nlocal {running} = running(from_b, from_i)"
-            sequence.append("\n".join(["do", start, *inside, "end"]))
+            sequence.append("\n".join([f"if ends > edge_{window} then", start, *inside, "end"]))
     counted = counted_texts(aggregates)
     for aggregate in aggregates:
         values = {"NAME": aggregate.column, "EDGE": f"edge_{aggregate.window_ms}", "TEXT": str(aggregate.field)}

@@ -1,16 +1,17 @@
 -- What the sealed sequences of a large card add to the aggregates of its log.
-local index, blocks, total, sequence, first_block, times, times_of
+local index, blocks, total, sequence, first_block, ends, times, times_of
 local own_at, own_within
 
 local function open(name)
   sequence = prefix .. ':' .. name
   index = call('GET', sequence .. 'x')
   blocks = (#index - @INDEX_HEAD@) / 10
-  first_block, total = unpack('<I4I4', index)
+  first_block, total, ends = unpack('<I4I4I6', index)
   times_of = 0
 end
 
 local function size(b)
+  if times_of == b then return #times / 6 end
   local from = unpack('<I4', index, @INDEX_HEAD@ + b * 10 - 3)
   local upto = b < blocks and unpack('<I4', index, @INDEX_HEAD@ + b * 10 + 7) or total
   return upto - from
@@ -38,6 +39,7 @@ local function locate(T)
   end
   if low == 0 then return 0, 0 end
   load(low)
+  if ends <= T and low == blocks then return low, #times / 6 end
   local i, j = 1, #times / 6
   while i < j do
     local middle = floor((i + j + 1) / 2)

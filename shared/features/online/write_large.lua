@@ -201,7 +201,7 @@ local function seal(log)
   end
   if #in_order > 0 then append('', in_order) end
   if #late > @LATE@ then
-    while runs > 0 and unpack('<I4', call('GETRANGE', prefix .. ':' .. runs .. 'x', 4, 7)) <= 2 * #late do
+    while runs > 0 and unpack('<I4', call('GETRANGE', prefix .. ':' .. runs .. 'x', 4, 7)) <= 8 * #late do
       late = merge(dissolve(runs), late)
       runs = runs - 1
     end
