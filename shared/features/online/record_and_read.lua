@@ -95,16 +95,16 @@ repeat
   for chunk = 3, bytes, CHUNK do
     local stop = chunk + CHUNK - 1
     if stop > bytes then stop = bytes end
-    for p = chunk, stop, RECORD do
-      @UNPACK@
-      if ti > newest then newest = ti end
-      @ACCUMULATE@
-      elseif ti < horizon then dead = dead + 1 end
+    if large then
+      @SCAN_LARGE@
+    else
+      @SCAN_SMALL@
     end
     @CARRY@
   end
   horizon = newest - newest % DAY - RETENTION
 until horizon == assumed
+@TOTAL@
 
 if status == 0 and t < horizon then
   status = 3

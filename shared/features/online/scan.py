@@ -18,43 +18,6 @@ _CARRY = 2**40
 OF_OWN = (Op.COUNT, Op.SUM, Op.SQUARES, Op.NIGHT)
 """What counts the transaction itself; the rest looks at the others, or at texts."""
 
-_ADD = {
-    Op.COUNT: "@NAME@ = @NAME@ + 1",
-    Op.SUM: "@NAME@ = @NAME@ + @AMOUNT@",
-    Op.SQUARES: """if @AMOUNT@ < 67108864 then
-  @NAME@ = @NAME@ + @AMOUNT@ * @AMOUNT@
-else
-  local high = floor(@AMOUNT@ / 1048576)
-  local low = @AMOUNT@ - high * 1048576
-  local cross = 2 * high * low
-  local carried = floor(cross / 1048576)
-  @NAME@_hi = @NAME@_hi + high * high + carried
-  @NAME@ = @NAME@ + (cross - carried * 1048576) * 1048576 + low * low
-end
-if @NAME@ >= 4503599627370496 then
-  local carried = floor(@NAME@ / 1099511627776)
-  @NAME@_hi = @NAME@_hi + carried
-  @NAME@ = @NAME@ - carried * 1099511627776
-end""",
-    Op.DISTINCT: """if @TEXT@_ref ~= 0 and @TEXT@_ref ~= @TEXT@ and @TEXT@_ref ~= @NAME@_only then
-  if @NAME@ == 0 then
-    @NAME@, @NAME@_only = 1, @TEXT@_ref
-  elseif not @NAME@_all then
-    @NAME@, @NAME@_all = 2, {[@NAME@_only] = true, [@TEXT@_ref] = true}
-  elseif not @NAME@_all[@TEXT@_ref] then
-    @NAME@ = @NAME@ + 1
-    @NAME@_all[@TEXT@_ref] = true
-  end
-end""",
-    Op.NIGHT: f"if @TIME@ % {DAY_MS} < {NIGHT_ENDS_MS} then @NAME@ = @NAME@ + 1 end",
-    Op.LARGEST: "if @AMOUNT@ > @NAME@ and p ~= first then @NAME@ = @AMOUNT@ end",
-    Op.LATEST: "if @TIME@ > @NAME@ and p ~= first then @NAME@ = @TIME@ end",
-    Op.LATEST_PLACE: f"""if latitude ~= {NOWHERE} and @TIME@ > @NAME@ and p ~= first then
-  @NAME@, @NAME@_latitude, @NAME@_longitude = @TIME@, latitude, longitude
-end""",
-    Op.MET: "if @TEXT@_ref == @TEXT@ and p ~= first then @NAME@ = 1 end",
-}
-
 
 def doubles(aggregate: Aggregate) -> int:
     """How many doubles an aggregate is replied in, the highest limb first."""
@@ -90,15 +53,51 @@ def edge(window_ms: int) -> str:
     return f"edge_{window_ms} = t - {window_ms}\nif edge_{window_ms} < horizon then edge_{window_ms} = horizon - 1 end"
 
 
-def accumulate(aggregates: Sequence[Aggregate], windows: Sequence[int]) -> str:
-    """Nested tests from the longest window to the shortest: most transactions fail the second."""
-    if not windows:
-        return "if false then"
+def bands(windows: Sequence[int]) -> list[str]:
+    """Variables for the number and sum of what lies in each window but in no shorter one; sums have two limbs."""
+    return [f"{name}_{window}" for window in windows for name in ("number", "spent", "spent_hi")]
+
+
+def loop(aggregates: Sequence[Aggregate], windows: Sequence[int], *, texts: bool) -> str:
+    """Go over the records of a chunk and accumulate.
+
+    Tests are nested from the longest window to the shortest, for most transactions fail the second, and a transaction
+    is counted once, in the shortest window it lies in.
+
+    Args:
+        aggregates: What to accumulate.
+        windows: Their windows, ascending.
+        texts: Whether to look at texts too.
+    """
+    here = [a for a in aggregates if a.op not in (Op.COUNT, Op.SUM) and (texts or a.field is None)]
+    inside = ""
+    for k, window in enumerate(windows):
+        counted = f"number_{window} = number_{window} + 1\nspent_{window} = spent_{window} + a"
+        if k > 0:
+            counted = f"if ti > edge_{windows[k - 1]} then\n{inside}\nelse\n{counted}\nend"
+        inside = "\n".join([*(add(a, "ti", "a") for a in here if a.window_ms == window), counted])
+    test = f"ti <= t and ti > edge_{windows[-1]}" if windows else "false"
+    return f"""for p = chunk, stop, RECORD do
+  {unpack(here)}
+  if ti > newest then newest = ti end
+  if {test} then
+    {inside}
+  elseif ti < horizon then dead = dead + 1 end
+end"""
+
+
+def total(aggregates: Sequence[Aggregate], windows: Sequence[int]) -> str:
+    """Make counts and sums of windows from those of the bands."""
     lines = []
-    for k, window in enumerate(reversed(windows)):
-        lines.append(f"if {'ti <= t and ' if k == 0 else ''}ti > edge_{window} then")
-        lines += [add(a, "ti", "a") for a in aggregates if a.window_ms == window]
-    return "\n".join([*lines, "end\n" * (len(windows) - 1)])
+    for aggregate in aggregates:
+        within = [window for window in windows if window <= aggregate.window_ms]
+        if aggregate.op is Op.COUNT:
+            lines.append(f"{aggregate.column} = {' + '.join(f'number_{window}' for window in within)}")
+        elif aggregate.op is Op.SUM:
+            high, low = variables(aggregate)
+            lines.append(f"{high} = {' + '.join(f'spent_hi_{window}' for window in within)}")
+            lines.append(f"{low} = {' + '.join(f'spent_{window}' for window in within)}")
+    return "\n".join(lines)
 
 
 _ADD = {
@@ -161,18 +160,15 @@ def unpack(aggregates: Sequence[Aggregate]) -> str:
     return f"local {', '.join(names)} = unpack('<{form.rstrip('x')}', log, p)"
 
 
-def carry(aggregate: Aggregate) -> str:
-    """Carry the lower limbs of an aggregate."""
-    names = variables(aggregate)
-    match aggregate.op:
-        case Op.SUM:
-            high, low = names
-        case Op.SQUARES:
-            high, low, _ = names
-        case _:
-            return ""
-    return f"""if {low} >= {_CARRY} then
+def carry(aggregates: Sequence[Aggregate], windows: Sequence[int]) -> str:
+    """Carry the limbs that 8,192 records may fill."""
+    limbs = [(f"spent_hi_{window}", f"spent_{window}") for window in windows]
+    limbs += [(variables(a)[0], variables(a)[1]) for a in aggregates if a.op is Op.SQUARES]
+    return "\n".join(
+        f"""if {low} >= {_CARRY} then
   local carried = floor({low} / {_CARRY})
   {high} = {high} + carried
   {low} = {low} - carried * {_CARRY}
 end"""
+        for high, low in limbs
+    )

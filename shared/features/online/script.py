@@ -32,9 +32,9 @@ def render(aggregates: Sequence[Aggregate], limits: Limits) -> Script:
     for aggregate in aggregates:
         position[aggregate] = at
         at += scan.doubles(aggregate)
-    variables = [variable for aggregate in aggregates for variable in scan.variables(aggregate)]
-    replied = [variable for a in aggregates for variable in scan.variables(a)[: scan.doubles(a)]]
     windows = sorted({aggregate.window_ms for aggregate in aggregates})
+    variables = [variable for aggregate in aggregates for variable in scan.variables(aggregate)] + scan.bands(windows)
+    replied = [variable for a in aggregates for variable in scan.variables(a)[: scan.doubles(a)]]
     edges = [f"edge_{window}" for window in windows]
     references = 1 + len(STORED_TEXTS)
     counted = [aggregate for aggregate in aggregates if aggregate.op is Op.DISTINCT]
@@ -54,10 +54,15 @@ def render(aggregates: Sequence[Aggregate], limits: Limits) -> Script:
         "LOCATE_TEXTS": "\n".join(_locate(field, 3 + k) for k, field in enumerate(STORED_TEXTS)),
         "STORE_TEXTS": "\n".join(_store(field, 3 + k) for k, field in enumerate(STORED_TEXTS)),
         "DECLARE": f"local {', '.join([*variables, *edges])}" if variables else "",
-        "RESET": "\n".join([scan.initial(a) for a in aggregates] + [scan.edge(window) for window in windows]),
-        "UNPACK": scan.unpack(aggregates),
-        "ACCUMULATE": scan.accumulate(aggregates, windows),
-        "CARRY": "\n".join(scan.carry(a) for a in aggregates),
+        "RESET": "\n".join(
+            [scan.initial(a) for a in aggregates]
+            + [f"{name} = 0" for name in scan.bands(windows)]
+            + [scan.edge(window) for window in windows]
+        ),
+        "SCAN_SMALL": scan.loop(aggregates, windows, texts=True),
+        "SCAN_LARGE": scan.loop(aggregates, windows, texts=False),
+        "TOTAL": scan.total(aggregates, windows),
+        "CARRY": scan.carry(aggregates, windows),
         "ADD_OWN": "\n".join(scan.add(a, "t", "amount") for a in aggregates if a.op in scan.OF_OWN),
         "ADD_OWN_TEXTS": "\n".join(f"if {a.field} ~= 0 then {a.column} = {a.column} + 1 end" for a in counted),
         "REPLY_FORMAT": "d" * at,
