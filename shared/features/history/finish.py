@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from shared.features.catalogue import Catalogue, Settings
 from shared.features.definition import DAY_MS, HOUR_MS, ZSCORE_LEAST_OTHERS, Feature, Kind
-from shared.features.history.sql import PLACE
-from shared.features.plan import STORED_TEXTS, Op, aggregates_of, plan
+from shared.features.plan import Op, aggregates_of, plan
 from shared.features.templates import fill, render
 
 _EXPRESSIONS = {
@@ -27,8 +26,8 @@ _EXPRESSIONS = {
     Kind.RATIO_TO_MEAN: "((@COUNT@ - 1) * x.a)::DOUBLE / nullif((@SUM@ - x.a)::BIGINT, 0)::DOUBLE",
     Kind.RATIO_TO_MAX: "x.a::DOUBLE / nullif(@LARGEST@, 0)::DOUBLE",
     Kind.SINCE_LAST: "(x.t - @LATEST@)::DOUBLE / 1000::DOUBLE",
-    Kind.IS_NEW: "CASE WHEN x.@FIELD@ IS NOT NULL THEN (NOT @MET@)::BIGINT END",
-    Kind.SPEED: """speed_kmh(x.latitude, x.longitude, @PLACE@.latitude, @PLACE@.longitude,
+    Kind.IS_NEW: "CASE WHEN x.@FIELD@_code IS NOT NULL THEN (NOT @MET@)::BIGINT END",
+    Kind.SPEED: """speed_kmh(x.latitude, x.longitude, @PLACE@_at.latitude, @PLACE@_at.longitude,
     x.t - place_time(@LATEST_PLACE@))""",
 }
 """Over the transaction (x) and its aggregates, named by what they are."""
@@ -36,14 +35,12 @@ _EXPRESSIONS = {
 
 def features(catalogue: Catalogue) -> str:
     """The answer of each row, in input order: ids, status, features."""
-    same = [f"o.{column} IS NOT DISTINCT FROM x.{column}" for column in ("t", "a", *STORED_TEXTS, *PLACE)]
     places = [aggregate.column for aggregate in plan(catalogue) if aggregate.op is Op.LATEST_PLACE]
     values = [f'{_value(feature, catalogue.settings)} AS "{feature.name}"' for feature in catalogue]
     pieces = {
-        "SAME": " AND ".join(same),
         "VALUES": "".join(f",\n  {value}" for value in values),
         "PLACES": "".join(
-            f"\nLEFT JOIN arrivals {name} ON {name}.card_id = o.card_id AND {name}.seq = place_seq(g.{name})"
+            f"\nLEFT JOIN arrivals {name}_at ON {name}_at.card = x.card AND {name}_at.seq = place_seq(x.{name})"
             for name in places
         ),
     }
@@ -61,7 +58,7 @@ def _value(feature: Feature, settings: Settings) -> str:
     pieces = {"FIELD": str(feature.of), "RISKY": ", ".join(_quoted(name) for name in settings.high_risk_categories)}
     for aggregate in aggregates_of(feature):
         whole = aggregate.op is Op.SUM and aggregate.window_ms == feature.whole_ms
-        pieces["WHOLE" if whole else aggregate.op.name] = f"g.{aggregate.column}"
+        pieces["WHOLE" if whole else aggregate.op.name] = f"x.{aggregate.column}"
         pieces["PLACE"] = aggregate.column
     return fill(_EXPRESSIONS[feature.kind], pieces)
 

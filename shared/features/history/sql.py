@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from shared.features.catalogue import Catalogue
 from shared.features.definition import DAY_MS, NIGHT_ENDS_MS, RETENTION_MS
-from shared.features.plan import STORED_TEXTS, Aggregate, Op
+from shared.features.plan import STORED_TEXTS, Aggregate, Op, plan
 from shared.features.templates import render
 from shared.features.values import EARTH_RADIUS_KM, RADIANS_PER_UNIT
 
@@ -25,20 +26,37 @@ def setup() -> str:
     return render(__package__, "setup.sql", pieces)
 
 
-def arrivals(columns: Collection[str]) -> str:
-    """Tables `arrivals` and `repeated` of the view `input`. Columns it lacks are unknown in every row."""
+def arrivals(columns: Collection[str], catalogue: Catalogue) -> str:
+    """Tables `raw`, `arrivals` and `repeated` of the view `input`. Columns it lacks are unknown in every row."""
     texts = [f"nullif({text}, '')" if text in columns else "NULL::VARCHAR" for text in STORED_TEXTS]
     if all(part in columns for part in PLACE):
         located = "latitude IS NOT NULL AND longitude IS NOT NULL"
         place = [f"CASE WHEN {located} THEN floor({part} * {_DEGREE} + 0.5)::BIGINT END" for part in PLACE]
     else:
         place = ["NULL::BIGINT" for _ in PLACE]
+    compared = compared_texts(plan(catalogue))
+    ordered = "arrival" in columns
+    flags = request_texts(catalogue)
     pieces = {
-        "ORDER": "arrival" if "arrival" in columns else "t",
         "TEXTS": ", ".join(f"{value} AS {name}" for value, name in zip(texts, STORED_TEXTS, strict=True)),
         "PLACE": ", ".join(f"{value} AS {name}" for value, name in zip(place, PLACE, strict=True)),
+        "ARRIVAL": ", arrival" if ordered else "",
+        "ORDER": "arrival" if ordered else "t",
+        "CODES": "".join(render(__package__, "codes.sql", {"TEXT": text}) for text in compared),
+        "COLUMNS": "".join(f", {text}_code" for text in compared) + "".join(f", raw.{text}" for text in flags),
+        "JOINS": "".join(f" LEFT JOIN codes_{text} USING ({text})" for text in compared),
     }
     return render(__package__, "arrivals.sql", pieces)
+
+
+def compared_texts(aggregates: Sequence[Aggregate]) -> list[str]:
+    """Text fields that aggregates compare between transactions."""
+    return [text for text in STORED_TEXTS if any(aggregate.field == text for aggregate in aggregates)]
+
+
+def request_texts(catalogue: Catalogue) -> list[str]:
+    """Text fields that features of the transaction alone look at."""
+    return [text for text in STORED_TEXTS if any(f.of == text and f.request_only for f in catalogue)]
 
 
 def versions() -> str:
@@ -46,22 +64,27 @@ def versions() -> str:
     return render(__package__, "versions.sql", {"DAY": str(DAY_MS), "RETENTION": str(RETENTION_MS)})
 
 
-def answers(aggregates: Sequence[Aggregate], largest_amount: int) -> str:
+def answers(catalogue: Catalogue, largest_amount: int) -> str:
     """Table `answers`: every aggregate of every row."""
+    aggregates = plan(catalogue)
     square = "r.a * r.a" if largest_amount <= _LARGEST_BIGINT_SQUARE_OF else "r.a::HUGEINT * r.a"
     longest = max((aggregate.window_ms for aggregate in aggregates), default=1)
     frames = []
     for window in sorted({longest, *(aggregate.window_ms for aggregate in aggregates)}):
-        frame = f"PARTITION BY card_id ORDER BY t RANGE BETWEEN {window - 1} PRECEDING AND CURRENT ROW"
+        frame = f"PARTITION BY card ORDER BY t RANGE BETWEEN {window - 1} PRECEDING AND CURRENT ROW"
         frames += [f"with_own_{window} AS ({frame})", f"others_{window} AS ({frame} EXCLUDE CURRENT ROW)"]
+    subject = [f"{text}_code" for text in compared_texts(aggregates)] + request_texts(catalogue)
+    same = [f"o.{column} IS NOT DISTINCT FROM x.{column}" for column in ("t", "a", *STORED_TEXTS, *PLACE)]
     pieces = {
         "LONGEST": str(longest),
         "FRAMES": ", ".join(frames),
+        "SUBJECT": "".join(f", {column}" for column in subject),
+        "SPECIAL_SUBJECT": "".join(f", f.{column}" for column in subject),
         "WINDOWED": "".join(f"{_windowed(a)} AS {a.column}, " for a in aggregates),
-        "SPECIAL_TEXTS": "".join(f", f.{a.field}" for a in aggregates if a.op is Op.MET),
-        "COLUMNS": "".join(f", {a.column}" for a in aggregates),
-        "JOINED": "".join(f", {_joined(a)}" for a in aggregates),
+        "AGGREGATES": "".join(f", {a.column}" for a in aggregates),
+        "JOINED": "".join(f", {_joined(a)} AS {a.column}" for a in aggregates),
         "ALONE": "".join(f", {_ALONE[a.op].format(field=a.field)}" for a in aggregates),
+        "SAME": " AND ".join(same),
     }
     return render(__package__, "answers.sql", pieces).replace("square_of_amount", square)
 
@@ -71,12 +94,12 @@ _FUNCTIONS = {
     Op.NIGHT: "count(*)",
     Op.SUM: "sum(r.a)",
     Op.SQUARES: "sum(square_of_amount)",
-    Op.DISTINCT: "count(DISTINCT r.{field})",
+    Op.DISTINCT: "count(DISTINCT r.{field}_code)",
     Op.LARGEST: "max(r.a)",
     Op.LATEST: "max(r.t)",
     Op.LATEST_PLACE: "max(place_key(r.t, r.seq))",
 }
-"""Each aggregate as an SQL aggregate function over the columns of `records` (r)."""
+"""Each aggregate as an SQL aggregate function over records (r)."""
 _FILTERS = {Op.NIGHT: "at_night(r.t)", Op.LATEST_PLACE: "r.latitude IS NOT NULL"}
 _OF_OTHERS = (Op.LARGEST, Op.LATEST, Op.LATEST_PLACE, Op.MET)
 _ALONE = {
@@ -84,7 +107,7 @@ _ALONE = {
     Op.NIGHT: "at_night(r.t)::BIGINT",
     Op.SUM: "r.a",
     Op.SQUARES: "square_of_amount",
-    Op.DISTINCT: "(r.{field} IS NOT NULL)::BIGINT",
+    Op.DISTINCT: "(r.{field}_code IS NOT NULL)::BIGINT",
     Op.LARGEST: "NULL",
     Op.LATEST: "NULL",
     Op.LATEST_PLACE: "NULL",
@@ -97,7 +120,7 @@ def _windowed(aggregate: Aggregate) -> str:
     """The aggregate as a window function, for rows whose windows nothing overtook."""
     if aggregate.op is Op.MET:
         # The previous record with the same text, which is the latest of all others with it.
-        previous = f"lag(t) OVER (PARTITION BY card_id, {aggregate.field} ORDER BY t, seq)"
+        previous = f"lag(t) OVER (PARTITION BY card, {aggregate.field}_code ORDER BY t, seq)"
         return f"coalesce({previous} > t - {aggregate.window_ms}, false)"
     filtered = f" FILTER ({_FILTERS[aggregate.op]})" if aggregate.op in _FILTERS else ""
     frame = "others" if aggregate.op in _OF_OTHERS else "with_own"
@@ -113,5 +136,5 @@ def _joined(aggregate: Aggregate) -> str:
     if aggregate.op in _OF_OTHERS:
         filters.append("r.row <> s.first")
     if aggregate.op is Op.MET:
-        return f"count(*) FILTER ({' AND '.join(filters)} AND r.{aggregate.field} = s.{aggregate.field}) > 0"
+        return f"count(*) FILTER ({' AND '.join(filters)} AND r.{aggregate.field}_code = s.{aggregate.field}_code) > 0"
     return f"{_FUNCTIONS[aggregate.op].format(field=aggregate.field)} FILTER ({' AND '.join(filters)})"

@@ -8,7 +8,7 @@ from shared.features import templates
 from shared.features.definition import DAY_MS, NIGHT_ENDS_MS
 from shared.features.online import layout
 from shared.features.online.layout import HEAD_BYTES, REF_BYTES, TEXT_KINDS, Limits, counted_texts, dated_texts
-from shared.features.online.scan import OF_OWN, add, variables
+from shared.features.online.scan import add
 from shared.features.plan import STORED_TEXTS, Aggregate, Op
 
 
@@ -114,40 +114,34 @@ def _reading(aggregates: Sequence[Aggregate]) -> dict[str, str]:
     }
 
 
-_OF_SEQUENCE = (*OF_OWN, Op.LARGEST, Op.LATEST, Op.LATEST_PLACE)
+_OF_SEQUENCE = {
+    Op.COUNT: "@NAME@ = @NAME@ + rank - from_rank",
+    Op.SUM: "@NAME@_hi, @NAME@ = @NAME@_hi + sum_hi - from_sum_hi, @NAME@ + sum - from_sum",
+    Op.SQUARES: """@NAME@_top = @NAME@_top + squares_top - from_squares_top
+@NAME@_hi = @NAME@_hi + squares_hi - from_squares_hi
+@NAME@ = @NAME@ + squares - from_squares""",
+    Op.NIGHT: "@NAME@ = @NAME@ + night - from_night",
+    Op.LARGEST: """local top = largest_between(from_b, from_i, b, i, @NAME@)
+if own_b > 0 and top == amount then
+  local last_b, last_i = previous(own_b, own_i)
+  top = largest_between(own_b, own_i, b, i, largest_between(from_b, from_i, last_b, last_i, @NAME@))
+end
+@NAME@ = top""",
+    Op.LATEST: """if others_b > 0 then
+  local last = time(others_b, others_i)
+  if last > @NAME@ and last > @EDGE@ then @NAME@ = last end
+end""",
+    Op.LATEST_PLACE: """local at, latitude, longitude = located_at(b, i, own_b, own_i)
+if at > place_at and at > @EDGE@ then
+  place_at, place_latitude, place_longitude = at, latitude, longitude
+end""",
+}
+"""What a sequence adds in the window from (from_b, from_i) to (b, i)."""
 
 
 def _of_sequence(aggregate: Aggregate) -> str:
-    """Add what a sequence has in the window from (from_b, from_i) to (b, i)."""
-    name = aggregate.column
-    match aggregate.op:
-        case Op.COUNT:
-            return f"{name} = {name} + rank - from_rank"
-        case Op.SUM:
-            return f"{name}_hi, {name} = {name}_hi + sum_hi - from_sum_hi, {name} + sum - from_sum"
-        case Op.SQUARES:
-            top, high, low = variables(aggregate)
-            return f"""{top}, {high} = {top} + squares_top - from_squares_top, {high} + squares_hi - from_squares_hi
-{low} = {low} + squares - from_squares"""
-        case Op.NIGHT:
-            return f"{name} = {name} + night - from_night"
-        case Op.LARGEST:
-            return f"""local top = largest_between(from_b, from_i, b, i, {name})
-if own_b > 0 and top == amount then
-  local last_b, last_i = previous(own_b, own_i)
-  top = largest_between(own_b, own_i, b, i, largest_between(from_b, from_i, last_b, last_i, {name}))
-end
-{name} = top"""
-        case Op.LATEST:
-            return f"""if others_b > 0 then
-  local last = time(others_b, others_i)
-  if last > {name} and last > edge_{aggregate.window_ms} then {name} = last end
-end"""
-        case _:
-            return f"""local at, latitude, longitude = located_at(b, i, own_b, own_i)
-if at > place_at and at > edge_{aggregate.window_ms} then
-  place_at, place_latitude, place_longitude = at, latitude, longitude
-end"""
+    values = {"NAME": aggregate.column, "EDGE": f"edge_{aggregate.window_ms}"}
+    return templates.fill(_OF_SEQUENCE[aggregate.op], values)
 
 
 def _noted(field: str, text: str, dated: Sequence[str]) -> str:

@@ -70,10 +70,10 @@ class Limits:
     small: int = 128
     heap: int = 60_000
     log: int = 128
-    late: int = 48
+    late: int = 32
     block: int = 64
-    buckets: int = 1024
-    sweep: int = 32
+    buckets: int = 512
+    sweep: int = 64
 
 
 def counted_texts(aggregates: Sequence[Aggregate]) -> list[str]:

@@ -12,7 +12,7 @@ for p = 3, #log, RECORD do
     local full = sub(log, p, p + 19) .. pack('<@REF_FORMAT@', @NOTE_REFS@)
     local name = sub(heap, named, find(heap, '\0', named, true) - 1)
     local n = bucket_of(name)
-    buckets[n] = remember(n, pack('<I1', #name) .. name .. full, buckets[n] or '')
+    buckets[n] = remember(pack('<I1', #name) .. name .. full, buckets[n] or '')
     records[#records + 1] = full .. '\0\0\0'
     @COUNT_PROMOTED@
   end

@@ -32,7 +32,7 @@ if large then
   @LOCATE_NOTED@
   bucket_field = tonumber(sub(redis.sha1hex(id), 1, 4), 16) % @BUCKETS@
   bucket = call('HGET', prefix .. ':i', bucket_field) or ''
-  local p = 1
+  local p = find(bucket, string.char(#id) .. id, 1, true) and 1 or #bucket + 1
   while p <= #bucket do
     local length = byte(bucket, p)
     if sub(bucket, p + 1, p + length) == id then version = sub(bucket, p + length + 1, p + length + VERSION) end

@@ -38,7 +38,9 @@ local function note(kind, text, at, dated)
   return code
 end
 
-local function remember(field, entry, known)
+-- A bucket with one more entry, without those before the horizon. The first to arrive is mostly the first to go.
+local function remember(entry, known)
+  if known == '' or entry ~= '' and unpack('<I6', known, byte(known) + 2) >= horizon then return known .. entry end
   local kept, p = {}, 1
   while p <= #known do
     local length = 1 + byte(known, p) + VERSION
@@ -143,9 +145,10 @@ local function merge(older, newer)
   return merged
 end
 
--- Forget what lies before the horizon: whole blocks, then a share of the ids and texts on each call.
-local function trim()
-  local sequence = prefix .. ':'
+-- Forget what lies before the horizon: whole blocks, and on each call a share of the ids and texts. A sequence keeps one
+-- record before the horizon, so that no window reaches before its first.
+local function trim_sequence(name)
+  local sequence = prefix .. ':' .. name
   local index = call('GET', sequence .. 'x')
   local first_block, blocks, gone = unpack('<I4', index), (#index - @INDEX_HEAD@) / 10, 0
   while gone + 1 < blocks and unpack('<I6', index, @INDEX_HEAD@ + gone * 10 + 11) < horizon do
@@ -157,18 +160,22 @@ local function trim()
       .. sub(index, @INDEX_HEAD@ + gone * 10 + 1), 'PX', @TTL@)
     call('SET', sequence .. 'y', call('GETRANGE', sequence .. 'y', gone * 6, -1), 'PX', @TTL@)
   end
-  local swept, full = {}, false
-  local turn = unpack('<I4', index, 5) % (@BUCKETS@ / @SWEEP@) * @SWEEP@
+end
+
+local function trim()
+  for number = 0, runs do trim_sequence(number == 0 and '' or number) end
+  local sequence, swept, full = prefix .. ':', {}, false
+  local turn = call('HINCRBY', sequence .. 'k', '#turn', 1) % (@BUCKETS@ / @SWEEP@) * @SWEEP@
   for n = turn, turn + @SWEEP@ - 1 do
     local known = call('HGET', sequence .. 'i', n)
     if known then
-      local kept = remember(n, '', known)
+      local kept = remember('', known)
       if kept == '' then call('HDEL', sequence .. 'i', n) elseif #kept < #known then swept[n], full = kept, true end
     end
   end
   if full then write_hash(':i', swept) end
   @TRIM_COUNTED@
-  local scanned = call('HSCAN', sequence .. 'k', call('HGET', sequence .. 'k', '#scan') or '0', 'COUNT', @SWEEP@)
+  local scanned = call('HSCAN', sequence .. 'k', call('HGET', sequence .. 'k', '#scan') or '0', 'COUNT', 2 * @LOG@)
   for k = 1, #scanned[2], 2 do
     local field, entry = scanned[2][k], scanned[2][k + 1]
     if byte(field) ~= 35 and #entry > 3 and unpack('<I3', entry, #entry - 11) < horizon_day then
