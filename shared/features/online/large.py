@@ -7,7 +7,15 @@ from collections.abc import Sequence
 from shared.features import templates
 from shared.features.definition import DAY_MS, NIGHT_ENDS_MS
 from shared.features.online import layout
-from shared.features.online.layout import HEAD_BYTES, REF_BYTES, TEXT_KINDS, Limits, counted_texts, dated_texts
+from shared.features.online.layout import (
+    HEAD_BYTES,
+    ORDER_BYTES,
+    REF_BYTES,
+    TEXT_KINDS,
+    Limits,
+    counted_texts,
+    dated_texts,
+)
 from shared.features.online.scan import add
 from shared.features.plan import STORED_TEXTS, Aggregate, Op
 
@@ -40,7 +48,7 @@ def _render(name: str, values: dict[str, str]) -> str:
 
 def _common(aggregates: Sequence[Aggregate], limits: Limits) -> dict[str, str]:
     counted = counted_texts(aggregates)
-    values = HEAD_BYTES - 6 + REF_BYTES * len(counted)
+    values = HEAD_BYTES - 6 + REF_BYTES * len(counted) + ORDER_BYTES
     offsets = {field: HEAD_BYTES + REF_BYTES * k for k, field in enumerate(STORED_TEXTS)}
     keys = [f"prefix .. ':z{TEXT_KINDS[field]}'" for field in counted]
     squares = Aggregate(Op.SQUARES, 0)

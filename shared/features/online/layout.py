@@ -2,17 +2,18 @@
 
 Integers are little-endian and unsigned unless said; uN has N bytes. A head is event time u6, amount u6, latitude and
 longitude i4 in 10^-7 degrees (both -2^31 when unknown). A version is a head and five references u3 (merchant, category,
-city, country, channel; 0 when unknown). A record of the log is a version and an id reference u3.
+city, country, channel; 0 when unknown). A record is a version and, of a small card, the reference of its id u3, of a
+large one the number of its arrival u3, which tells equal transactions apart.
 
 Small card (below `SMALL` transactions): scanned whole on each call.
-    :l   'S0', records in order of arrival
+    :l   'S0' and three zeros, records in order of arrival
     :s   heap of texts: NUL, then kind, text, NUL for each; a reference is the position of the kind
 
 Large card: what is sealed is answered from running sums, the log is scanned.
-    :l   'L', number of runs as a character from '0', records in order of arrival (id reference 0)
+    :l   'L', number of runs as a character from '0', least number of the next arrival u3, records in order of arrival
     :k   hash of texts: kind and text -> code u3, then for dated kinds (day u3, first and last millisecond of the day
          u4, times at the first millisecond u1) for each day it was seen on; '#' the highest code
-    :i   hash of ids: number of the bucket -> (length u1, id, version) for each
+    :i   hash of ids: number of the bucket -> (length u1, id, record) for each
     :z<kind>  sorted set of codes by the time they were seen last, for texts that are counted
     :x :y :b<n>       the main sequence: in order of event time, sealed blocks of up to `BLOCK`
     :<r>x :<r>y :<r>b<n>   run r: a sequence of late transactions
@@ -21,7 +22,8 @@ after the last record (sum u4 u5, squares u4 u5 u5, nights u4, number of the lat
 then per block its first event time u6 and the number of records before it u4. y holds the largest amount u6 of each
 block.
 A block is the event times u6 of its records, then per record amount u6, latitude, longitude i4, codes u3 of the counted
-texts, and the running values up to and with it, the largest amount of the block so far u6 among them.
+texts, number of the arrival u3, and the running values up to and with it, the largest amount of the block so far u6
+among them.
 
 Sums run on from the first transaction of a card: trimming the front changes no difference, so it changes no answer.
 Late transactions never move what is sealed: they wait in the log, and many of them become a run; runs merge as they
@@ -45,8 +47,10 @@ TTL_REFRESH_MS = 33 * DAY_MS
 
 HEAD_BYTES = 20
 REF_BYTES = 3
+ORDER_BYTES = 3
+LOG_HEAD_BYTES = 5
 VERSION_BYTES = HEAD_BYTES + REF_BYTES * len(STORED_TEXTS)
-RECORD_BYTES = VERSION_BYTES + REF_BYTES
+RECORD_BYTES = VERSION_BYTES + ORDER_BYTES
 INDEX_FORMAT = "I4I4I6I4I5I4I5I5I4I4I6"
 INDEX_BYTES = 51
 RUNNING_BYTES = 37

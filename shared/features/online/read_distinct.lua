@@ -15,7 +15,7 @@ do
       if sought[code] then sought[code], missing, seen = nil, missing - 1, seen + 1 end
     end
     if missing > 0 then
-      for p = 3, bytes, RECORD do
+      for p = START, bytes, RECORD do
         local ti = unpack('<I6', log, p)
         if ti <= t and ti > @EDGE@ then check(unpack('<I3', log, p + @LOG_OFFSET@)) end
       end

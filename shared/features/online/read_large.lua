@@ -133,7 +133,7 @@ local function located_at(b, i, own_b, own_i)
   return located_at(b, i, 0, 0)
 end
 
-if status ~= 0 and first == 0 then own_within = sub(version, 7, 20)@OWN_TEXTS@ end
+if status ~= 0 and first == 0 then own_within = sub(version, 7, 20)@OWN_TEXTS@ .. sub(version, VERSION + 1) end
 local place_at, place_latitude, place_longitude = -1, 0, 0
 for number = 0, runs do
   open(number == 0 and '' or number)

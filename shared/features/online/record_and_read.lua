@@ -9,20 +9,21 @@
 local unpack_list = unpack
 local call, find, sub, byte, unpack, pack, floor =
   redis.call, string.find, string.sub, string.byte, struct.unpack, struct.pack, math.floor
-local RECORD, CHUNK, VERSION, DAY, RETENTION = @RECORD@, @RECORD@ * 8192, @VERSION@, 86400000, @RETENTION@
+local START, RECORD, CHUNK, VERSION = @START@, @RECORD@, @RECORD@ * 8192, @VERSION@
+local DAY, RETENTION = 86400000, @RETENTION@
 local prefix = KEYS[1]
 local id, head = ARGV[1], ARGV[2]
 local log = call('GET', prefix .. ':l')
 local large = log and byte(log) == 76
 local heap = not large and call('GET', prefix .. ':s')
 local fresh = not (log and (large or heap))
-if fresh then log, heap = 'S0', '\0' end
+if fresh then log, heap = 'S0\0\0\0', '\0' end
 local bytes = #log
 local t, amount = unpack('<I6I6', head)
 -- Newest event time outside the log; the rest is for large cards.
 local sealed_newest, runs, bucket, bucket_field, noted, by_code = -1, 0, nil, nil, nil, nil
 
--- References of the transaction's texts: 0 unknown, -1 not known to the card yet. Then the first version of a repeated id.
+-- References of the transaction's texts: 0 unknown, -1 not known to the card yet. Then the record of a repeated id.
 local status, newest, first, version, id_ref = 0, t, 0, nil, nil
 @TEXTS@
 if large then
@@ -35,28 +36,28 @@ if large then
   local p = find(bucket, string.char(#id) .. id, 1, true) and 1 or #bucket + 1
   while p <= #bucket do
     local length = byte(bucket, p)
-    if sub(bucket, p + 1, p + length) == id then version = sub(bucket, p + length + 1, p + length + VERSION) end
-    p = p + 1 + length + VERSION
+    if sub(bucket, p + 1, p + length) == id then version = sub(bucket, p + length + 1, p + length + RECORD) end
+    p = p + 1 + length + RECORD
   end
 else
   @LOCATE_TEXTS@
   id_ref = find(heap, '\0' .. id .. '\0', 1, true)
   if id_ref then
     id_ref = id_ref + 1
-    for p = 3, bytes, RECORD do
-      if unpack('<I3', log, p + VERSION) == id_ref then first, version = p, sub(log, p, p + VERSION - 1) end
+    for p = START, bytes, RECORD do
+      if unpack('<I3', log, p + VERSION) == id_ref then first, version = p, sub(log, p, p + RECORD - 1) end
     end
   end
 end
 if version then
   local known, at = sealed_newest, unpack('<I6', version)
-  for p = 3, bytes, RECORD do
+  for p = START, bytes, RECORD do
     local ti = unpack('<I6', log, p)
     if ti > known then known = ti end
   end
   if at >= known - known % DAY - RETENTION then
     status, newest = 1, known
-    if version ~= head .. pack('<@REF_FORMAT@', @REFS@) then
+    if sub(version, 1, VERSION) ~= head .. pack('<@REF_FORMAT@', @REFS@) then
       status, t = 2, at
       amount, @REFS@ = unpack('<xxxxxxI6xxxxxxxx@REF_FORMAT@', version)
       if large then
@@ -73,15 +74,15 @@ if version then
   end
 end
 if status == 0 then
-  if bytes > 2 then
+  if bytes >= START then
     local last = unpack('<I6', log, bytes - RECORD + 1)
     if last > newest then newest = last end
   end
   if sealed_newest > newest then newest = sealed_newest end
 elseif large then
-  -- Which record is the transaction itself: any that equals it, for equal records are interchangeable.
-  local p = find(log, version, 3, true)
-  while p and (p - 3) % RECORD ~= 0 do p = find(log, version, p + 1, true) end
+  -- Which record of the log is the transaction itself, if it is still there.
+  local p = find(log, version, START, true)
+  while p and (p - START) % RECORD ~= 0 do p = find(log, version, p + 1, true) end
   first = p or 0
 end
 
@@ -92,7 +93,7 @@ local assumed, dead
 repeat
   assumed, dead = horizon, 0
   @RESET@
-  for chunk = 3, bytes, CHUNK do
+  for chunk = START, bytes, CHUNK do
     local stop = chunk + CHUNK - 1
     if stop > bytes then stop = bytes end
     if large then
@@ -147,7 +148,7 @@ else
   end
   @STORE_TEXTS@
   local record = head .. pack('<@REF_FORMAT@I3', @REFS@, id_ref)
-  local count = (bytes - 2) / RECORD
+  local count = (bytes - START + 1) / RECORD
   if fresh then
     call('SET', prefix .. ':l', log .. record)
     call('SET', prefix .. ':s', heap .. texts)
@@ -157,8 +158,8 @@ else
       @PROMOTE@
     else
       -- Write the log again without what lies before the horizon, and the heap with what is still referred to.
-      local records, entries, refs, size = {'S0'}, {'\0'}, {}, 1
-      for p = 3, #log, RECORD do
+      local records, entries, refs, size = {'S0\0\0\0'}, {'\0'}, {}, 1
+      for p = START, #log, RECORD do
         if unpack('<I6', log, p) >= horizon then
           local moved = {unpack('<@REF_FORMAT@I3', log, p + 20)}
           for k = 1, @REF_COUNT@ do

@@ -39,6 +39,7 @@ def render(aggregates: Sequence[Aggregate], limits: Limits) -> Script:
     references = 1 + len(STORED_TEXTS)
     counted = [aggregate for aggregate in aggregates if aggregate.op is Op.DISTINCT]
     pieces = {
+        "START": str(layout.LOG_HEAD_BYTES + 1),
         "RECORD": str(layout.RECORD_BYTES),
         "VERSION": str(layout.VERSION_BYTES),
         "RETENTION": str(RETENTION_MS),

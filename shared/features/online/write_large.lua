@@ -43,8 +43,8 @@ local function remember(entry, known)
   if known == '' or entry ~= '' and unpack('<I6', known, byte(known) + 2) >= horizon then return known .. entry end
   local kept, p = {}, 1
   while p <= #known do
-    local length = 1 + byte(known, p) + VERSION
-    if unpack('<I6', known, p + length - VERSION) >= horizon then kept[#kept + 1] = sub(known, p, p + length - 1) end
+    local length = 1 + byte(known, p) + RECORD
+    if unpack('<I6', known, p + length - RECORD) >= horizon then kept[#kept + 1] = sub(known, p, p + length - 1) end
     p = p + length
   end
   kept[#kept + 1] = entry
@@ -68,7 +68,7 @@ local function bucket_of(text)
   return tonumber(sub(redis.sha1hex(text), 1, 4), 16) % @BUCKETS@
 end
 
--- Append sorted items to a sequence: event time, amount, place, and the codes that are counted.
+-- Append sorted items to a sequence: event time, amount, place, the codes that are counted, and the number of the arrival.
 local function append(name, items)
   local sequence = prefix .. ':' .. name
   local index = call('GET', sequence .. 'x') or string.rep('\0', @INDEX_HEAD@)
@@ -186,13 +186,13 @@ local function trim()
 end
 
 -- Move the log into the main sequence, sorted; what is older than its end waits, and goes into a run of its own when it is many.
-local function seal(log)
+local function seal(log, order)
   local ends = unpack('<I6', call('GETRANGE', prefix .. ':x', 8, 13))
   local in_order, late, waiting = {}, {}, {}
-  for p = 3, #log, RECORD do
+  for p = START, #log, RECORD do
     local at = unpack('<I6', log, p)
     if at >= horizon then
-      local item = sub(log, p, p + 19)@ITEM_TEXTS@
+      local item = sub(log, p, p + 19)@ITEM_TEXTS@ .. sub(log, p + VERSION, p + RECORD - 1)
       local sorted = in_order
       if at < ends then
         sorted = late
@@ -216,6 +216,6 @@ local function seal(log)
     append(runs, late)
     waiting = {}
   end
-  call('SET', prefix .. ':l', 'L' .. string.char(48 + runs) .. table.concat(waiting), 'KEEPTTL')
+  call('SET', prefix .. ':l', 'L' .. string.char(48 + runs) .. pack('<I3', order % 16777216) .. table.concat(waiting), 'KEEPTTL')
   trim()
 end

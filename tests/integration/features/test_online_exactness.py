@@ -21,7 +21,7 @@ from tests.support.features.checking import (
     replay,
 )
 from tests.support.features.oracle import DAY, HOUR, Tx
-from tests.support.features.streams import busy_card, hostile_streams, random_stream
+from tests.support.features.streams import busy_card, hostile_streams, random_stream, tied_card
 
 SAME_SERVER = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 # Small limits bring every representation, and every change of one into another, into short streams.
@@ -122,3 +122,15 @@ async def test_a_feature_added_to_the_catalogue_is_answered_by_both_engines(redi
             )
             assert tuple(values[name] for name in names) == wanted
             assert tuple(same[name] for name in names) == wanted
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_ties_and_exact_edges(redis: Redis, seed: int) -> None:
+    stream = tied_card(seed, 150)
+    wanted = expected(stream)
+    for limits in LIMITS:
+        await redis.flushall()
+        features = OnlineFeatures(redis, limits=limits)
+        assert mismatches(stream, await online_answers(features, stream, 8), wanted) == []
+        await features.aclose()
+    assert mismatches(stream, history_answers(stream), wanted) == []

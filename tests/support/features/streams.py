@@ -200,3 +200,29 @@ def busy_card(
             )
         )
     return sent
+
+
+def tied_card(seed: int, length: int) -> list[Tx]:
+    """One card whose event times are few: ties of different places, and others exactly a window apart."""
+    rng = random.Random(seed)
+    midnight = int(ANCHORS[2].timestamp() * 1000) // DAY * DAY
+    moments = [midnight + days * DAY + offset for days in (0, 5, 10, 30) for offset in (0, 1, 6 * HOUR, 6 * HOUR + 1)]
+    arrivals = sorted(range(length), key=lambda number: number + rng.choice([0, 0, 0, length // 2]))
+    sent = []
+    for number in arrivals:
+        latitude, longitude = rng.choice(PLACES)
+        sent.append(
+            Tx(
+                transaction_id=f"t{number}",
+                card_id="c",
+                event_time_ms=moments[number * len(moments) // length],
+                amount_minor=rng.choice([1, 2, 2, 3]),
+                merchant_id=f"m{rng.randrange(length // 3)}",
+                city=rng.choice([None, "Lisbon", "Oslo", "Rome", f"city {number}"]),
+                latitude=latitude,
+                longitude=longitude,
+            )
+        )
+        if rng.random() < 0.1:
+            sent.append(rng.choice(sent))
+    return sent
