@@ -207,7 +207,8 @@ def tied_card(seed: int, length: int) -> list[Tx]:
     rng = random.Random(seed)
     midnight = int(ANCHORS[2].timestamp() * 1000) // DAY * DAY
     moments = [midnight + days * DAY + offset for days in (0, 5, 10, 30) for offset in (0, 1, 6 * HOUR, 6 * HOUR + 1)]
-    arrivals = sorted(range(length), key=lambda number: number + rng.choice([0, 0, 0, length // 2]))
+    delays = [rng.choice([0, 0, 0, length // 2]) for _ in range(length)]
+    arrivals = sorted(range(length), key=lambda number: number + delays[number])
     sent = []
     for number in arrivals:
         latitude, longitude = rng.choice(PLACES)
@@ -215,7 +216,7 @@ def tied_card(seed: int, length: int) -> list[Tx]:
             Tx(
                 transaction_id=f"t{number}",
                 card_id="c",
-                event_time_ms=moments[number * len(moments) // length],
+                event_time_ms=moments[number * len(moments) // length] + (2 if delays[number] else 0),
                 amount_minor=rng.choice([1, 2, 2, 3]),
                 merchant_id=f"m{rng.randrange(length // 3)}",
                 city=rng.choice([None, "Lisbon", "Oslo", "Rome", f"city {number}"]),
