@@ -77,13 +77,13 @@ class Batcher(Generic[Item, Result]):
                 if not items:
                     continue
                 try:
-                    results = await self._process(items)
+                    settled = list(zip(futures, await self._process(items), strict=True))
                 except Exception as error:  # noqa: BLE001 - whoever waits for the result handles it
                     for future in futures:
                         if not future.done():
                             future.set_exception(error)
                 else:
-                    for future, result in zip(futures, results, strict=True):
+                    for future, result in settled:
                         if not future.done():
                             future.set_result(result)
         finally:

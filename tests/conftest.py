@@ -2,68 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from collections.abc import Coroutine, Iterator, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator, Mapping
 
 import pytest
+import redis
 
-from shared.backing.backing import Backing
-from shared.backing.ports import free_ports, is_free
-from shared.backing.settings import BackingSettings
-
-EXTERNAL_ADDRESSES = ("kafka_bootstrap_servers", "redis_url", "aws_endpoint_url", "mlflow_tracking_uri")
-
-
-def backing_settings(home: Path, **changes: Any) -> BackingSettings:
-    """Settings of embedded services on free ports under `home`, whatever the environment says."""
-    redis, s3, mlflow = free_ports(3)
-    ports = {"kafka_port": _free_pair(), "redis_port": redis, "s3_port": s3, "mlflow_port": mlflow}
-    embedded = dict.fromkeys(EXTERNAL_ADDRESSES)
-    return BackingSettings(**({"home": home, **ports, **embedded} | changes))
-
-
-def _free_pair() -> int:
-    """A free port whose successor is free too: the broker's, then its controller's."""
-    while True:
-        for port in free_ports(8):
-            if port < 65535 and is_free(port + 1):
-                return port
-
-
-class SessionBacking:
-    """The session's services, on an event loop of their own that outlives each test's."""
-
-    def __init__(self, home: Path) -> None:
-        self._settings = backing_settings(home)
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="backing", daemon=True)
-        self._thread.start()
-        self._started: dict[str, Backing] = {}
-
-    def environment(self, name: str) -> Mapping[str, str]:
-        """Start the service unless it runs, and return the variables by which a client finds it."""
-        if name not in self._started:
-            backing = Backing(self._settings, only=frozenset({name}))
-            self._run(backing.start())
-            self._started[name] = backing
-        return self._started[name].environment
-
-    def stop(self) -> None:
-        for backing in self._started.values():
-            self._run(backing.stop())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    def _run(self, work: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(work, self._loop).result()
+from tests.support.backing import SessionBacking
 
 
 @pytest.fixture(scope="session")
 def session_backing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SessionBacking]:
+    """The session's services; nothing runs until one is asked for."""
     backing = SessionBacking(tmp_path_factory.mktemp("backing"))
     yield backing
     backing.stop()
@@ -72,8 +21,6 @@ def session_backing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sessio
 @pytest.fixture
 def redis_url(session_backing: SessionBacking) -> str:
     """URL of a real Valkey, empty at the start of each test."""
-    import redis
-
     url = session_backing.environment("redis")["REDIS_URL"]
     with redis.Redis.from_url(url) as client:
         client.flushall()

@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 
-from redis.asyncio import Redis
-
 from functions.feature_updater.settings import UpdaterSettings
 from functions.feature_updater.updater import FeatureStore, Updater
 from shared.features.catalogue import CATALOGUE, Catalogue
 from shared.features.online import OnlineFeatures
+from shared.features.online.client import connect
 from shared.hosts.aws_kafka import KafkaTrigger
 from shared.hosts.http_events import EventEndpoint
 
@@ -25,7 +24,7 @@ def compose(
 ) -> ComposedUpdater:
     """Put a feature updater together; what is not handed in is made from the settings. Connects to nothing yet."""
     settings = settings or UpdaterSettings()
-    store = store or OnlineFeatures(Redis.from_url(settings.redis_url.get_secret_value()), catalogue)
+    store = store or OnlineFeatures(connect(settings.redis_url.get_secret_value()), catalogue)
     updater = Updater(store, catalogue.settings, settings.fraud_update_timeout_ms / 1e3)
     return ComposedUpdater(
         EventEndpoint(updater.handle), KafkaTrigger(updater.handle, settings.kafka_bootstrap_servers)

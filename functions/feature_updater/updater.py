@@ -1,4 +1,4 @@
-"""Applying transaction events to the feature store."""
+"""Applying events to the feature store."""
 
 import asyncio
 from collections.abc import Sequence
@@ -11,12 +11,14 @@ from shared.batching import Batcher, Overloaded
 from shared.contracts import cloudevents
 from shared.contracts.cloudevents import Event, PoisonEvent
 from shared.contracts.event_time import now_milliseconds
+from shared.contracts.label import Label
 from shared.contracts.transaction import Transaction
 from shared.features.catalogue import Settings
 from shared.features.online import FeatureRead
 from shared.hosts.outcome import ServiceAway
 
 UPDATES: Final = Counter("fraud_feature_updates_total", "Transaction events applied to the feature store.", ["status"])
+LABELS: Final = Counter("fraud_feature_labels_total", "Label events taken in, redelivered ones included.", ["is_fraud"])
 
 
 class FeatureStore(Protocol):
@@ -39,15 +41,22 @@ class Updater:
         self._batcher: Batcher[Transaction, FeatureRead] = Batcher(self._record, deadline_seconds=timeout_seconds)
 
     async def handle(self, event: Event) -> None:
-        """Apply one event.
+        """Apply one event: a transaction, or a label, which no feature of the catalogue looks at yet.
 
         Raises:
-            PoisonEvent: It is no transaction, or one from the future.
+            PoisonEvent: It is neither, or a transaction from the future.
             pydantic.ValidationError: A field is wrong.
             ServiceAway: The feature store did not answer in time.
         """
-        if event.type != cloudevents.TRANSACTION:
-            raise PoisonEvent(f"expected an event of type {cloudevents.TRANSACTION}")
+        if event.type == cloudevents.LABEL:
+            label = Label.model_validate_json(event.data)
+            LABELS.labels("yes" if label.is_fraud else "no").inc()
+        elif event.type == cloudevents.TRANSACTION:
+            await self._apply(event)
+        else:
+            raise PoisonEvent(f"expected an event of type {cloudevents.TRANSACTION} or {cloudevents.LABEL}")
+
+    async def _apply(self, event: Event) -> None:
         transaction = Transaction.from_event(event.data)
         if self._settings.refuses(transaction.event_time_ms, now_milliseconds()):
             raise PoisonEvent("timestamp: lies too far ahead of the clock")

@@ -1,8 +1,9 @@
-"""`fraud produce`: the producer as a command of the `fraud` program."""
+"""`fraud produce`: send simulated card traffic with labelled fraud."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from typing import Annotated, Any
 
@@ -69,6 +70,7 @@ def command(  # noqa: PLR0913 - the options of a command line
         PORT=None,  # the variable is meant for a program that a host runs
     )
     logs.configure("producer", "WARNING")
+    logging.getLogger("librdkafka").setLevel(logging.CRITICAL)  # the summary says what did not reach the broker
     line = terminal.ProgressLine() if sys.stderr.isatty() else None
     try:
         document = asyncio.run(produce(settings, progress=line))

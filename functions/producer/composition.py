@@ -38,7 +38,6 @@ class Progress:
     """A moment of a run, for whoever shows it; `total` is None for an endless one."""
 
     tally: Tally
-    seconds: float
     total: int | None
 
 
@@ -60,24 +59,16 @@ async def produce(
         asker: Gives the decisions; by default the scorer of the settings, or nobody when it is not to be asked.
 
     Returns:
-        The figures of `Tally.document`, and `cards`, `start`, `seconds` and `rate` (from the first delivery on),
-        `labels_outstanding`, `events_undelivered` (to Kafka, at the end) and `stopped` (before the stream's end).
+        The figures of `Tally.document`, and `cards`, `start`, `events_undelivered` (to Kafka, at the end) and `ending`
+        (see `producer.Ending`).
 
     Raises:
         OvertakesClock: The settings lead into the future.
         OSError: The port for metrics is taken.
     """
-    loop = asyncio.get_running_loop()
     config = simulation(settings, now_milliseconds())
     stream = LiveStream(config, settings.count)
     bus = bus or Publisher(settings.kafka_bootstrap_servers, buffer_events=settings.buffer_events)
-    began = loop.time()
-
-    def begin() -> Timetable:
-        nonlocal began
-        began = loop.time()
-        return Timetable(config.start_ms, began, settings.speedup)
-
     async with AsyncExitStack() as stack:
         stopped = await stack.enter_async_context(_signals()) if stop is None else stop
         if asker is None and settings.score:
@@ -86,23 +77,22 @@ async def produce(
             await stack.enter_async_context(exposition.served(settings.port))
         producer = Producer(stream.batches(), bus, asker, max_in_flight=settings.max_in_flight)
         if progress is not None:
-            show = asyncio.create_task(
-                _repeat(lambda: progress(Progress(producer.tally, loop.time() - began, settings.count)))
-            )
+            show = asyncio.create_task(_repeat(lambda: progress(Progress(producer.tally, settings.count))))
             stack.callback(show.cancel)
         _log.info("sending %g transactions per second of %d cards", settings.rate, stream.cards)
-        await producer.run(begin, stopped, latest_ms=now_milliseconds)
-        seconds = loop.time() - began
+        ending = await producer.run(
+            lambda: Timetable(config.start_ms, asyncio.get_running_loop().time(), settings.speedup),
+            stopped,
+            # At the clock's own speed there is nothing to catch up with, and a clock set back must not end the run.
+            latest_ms=now_milliseconds if settings.speedup > 1 else None,
+        )
         undelivered = bus.drain(FLUSH_SECONDS)
-    document = producer.tally.document()
-    return document | {
+    _log.info("ended: %s", ending)
+    return producer.tally.document() | {
         "cards": stream.cards,
         "start": to_rfc3339(config.start_ms),
-        "seconds": round(seconds, 3),
-        "rate": round(document["transactions"] / seconds, 3) if seconds > 0 else 0.0,
-        "labels_outstanding": stream.labels_outstanding,
         "events_undelivered": undelivered,
-        "stopped": stopped.is_set(),
+        "ending": str(ending),
     }
 
 

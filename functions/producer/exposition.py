@@ -21,7 +21,7 @@ async def served(port: int) -> AsyncIterator[int]:
     """Serve `/metrics`, `/health/liveness` and `/health/readiness` inside the block; yields the port.
 
     Args:
-        port: Port on all interfaces; 0 takes a free one.
+        port: Port on all IPv4 interfaces; 0 takes a free one.
 
     Raises:
         OSError: The port is taken.
@@ -37,7 +37,7 @@ async def served(port: int) -> AsyncIterator[int]:
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, port=port)
+        site = web.TCPSite(runner, "0.0.0.0", port)  # noqa: S104 - a host outside the container asks
         await site.start()
         yield int(runner.addresses[0][1])
     finally:

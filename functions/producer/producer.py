@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
+from enum import StrEnum
 from typing import Final, Protocol
 
 import orjson
@@ -18,6 +19,14 @@ from shared.telemetry import tracing
 
 SOURCE: Final = "/fraud/producer"
 _EXHAUSTED: Final[list[Delivery]] = []
+
+
+class Ending(StrEnum):
+    """Why the sending ended."""
+
+    COMPLETE = "complete"
+    STOPPED = "stopped"
+    CAUGHT_UP = "event time has caught up with the clock"
 
 
 class Bus(Protocol):
@@ -64,26 +73,38 @@ class Producer:
 
     async def run(
         self, timetable: Callable[[], Timetable], stop: asyncio.Event, latest_ms: Callable[[], int] | None = None
-    ) -> None:
-        """Send until the stream ends, `stop` is set, or event time reaches `latest_ms`.
+    ) -> Ending:
+        """Send until the stream ends, `stop` is set, or event time reaches `latest_ms`; returns which it was.
+
+        Questions that are open then are still answered.
 
         Args:
             timetable: Called once when the first deliveries are ready: making the world must not eat into the schedule.
-            stop: Ends the sending; questions that are open are still answered.
+            stop: Ends the sending.
             latest_ms: Event time that must not be passed (the clock); None sets no bound.
         """
+        ending = await self._send_all(timetable, stop, latest_ms)
+        await asyncio.gather(*self._questions)
+        return ending
+
+    async def _send_all(
+        self, timetable: Callable[[], Timetable], stop: asyncio.Event, latest_ms: Callable[[], int] | None
+    ) -> Ending:
         loop = asyncio.get_running_loop()
         schedule: Timetable | None = None
-        async with aclosing(self._ahead()) as batches:
-            async for delivery in batches:
+        async with aclosing(self._ahead()) as deliveries:
+            async for delivery in deliveries:
                 schedule = schedule or timetable()
                 intended = schedule.intended(delivery.due_ms)
                 await _until(intended, stop)
-                if stop.is_set() or (latest_ms is not None and delivery.due_ms > latest_ms()):
-                    break
-                self.tally.delivered(delivery, loop.time() - intended)
+                if stop.is_set():
+                    return Ending.STOPPED
+                if latest_ms is not None and delivery.due_ms > latest_ms():
+                    return Ending.CAUGHT_UP
+                now = loop.time()
+                self.tally.delivered(delivery, now - schedule.origin, now - intended)
                 self._send(delivery, intended)
-        await asyncio.gather(*self._questions)
+        return Ending.COMPLETE
 
     async def _ahead(self) -> AsyncGenerator[Delivery, None]:
         """Yield deliveries, the next batch being made in a thread while the present one is sent."""

@@ -39,9 +39,11 @@ class Tally:
         self.retries = 0
         self.degraded = 0
         self.event_time_ms = 0
+        self.seconds = 0.0
 
-    def delivered(self, delivery: Delivery, behind_seconds: float) -> None:
-        """Count something that was sent, and how far behind its intended time."""
+    def delivered(self, delivery: Delivery, seconds: float, behind_seconds: float) -> None:
+        """Count something that was sent, `seconds` after the first one, and how far behind its intended time."""
+        self.seconds = seconds
         kind = delivery.kind.name.lower()
         self.kinds[kind] += 1
         DELIVERIES.labels(kind).inc()
@@ -73,13 +75,21 @@ class Tally:
             else:
                 self.alerted[delivery.pattern] += 1
 
+    @property
+    def rate(self) -> float:
+        """Transactions per second of the clock, from the first to the latest delivery."""
+        return self.kinds["transaction"] / self.seconds if self.seconds > 0 else 0.0
+
     def document(self) -> dict[str, Any]:
         """Return the summary as one JSON document."""
         return {
             "transactions": self.kinds["transaction"],
+            "seconds": round(self.seconds, 3),
+            "rate": round(self.rate, 3),
             "late": self.late,
             "duplicates": self.kinds["duplicate"],
             "labels": self.kinds["label"],
+            "labels_outstanding": self.sent.total() - self.kinds["label"],
             "frauds": {p: {"sent": n, "alerted": self.alerted[p]} for p, n in sorted(self.sent.items())},
             "false_alarms": self.false_alarms,
             "decisions": dict(self.decisions),

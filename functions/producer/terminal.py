@@ -4,6 +4,7 @@ import sys
 from typing import Any, TextIO
 
 from functions.producer.composition import Progress
+from functions.producer.producer import Ending
 from shared.contracts.event_time import to_rfc3339
 
 
@@ -21,7 +22,7 @@ class ProgressLine:
         decisions = " ".join(f"{name} {count:,}" for name, count in sorted(tally.decisions.items()))
         parts = [
             f"{sent:,}{of_total} transactions",
-            f"{sent / max(progress.seconds, 1e-9):.1f}/s",
+            f"{tally.rate:.1f}/s",
             decisions or "no decision yet",
             f"stand-in {tally.stand_ins.total():,}",
             f"labels {tally.kinds['label']:,}",
@@ -49,6 +50,8 @@ def summary(document: dict[str, Any]) -> str:
         f"frauds: {sent:,}, of them {alerted:,} reviewed or declined; false alarms: {document['false_alarms']:,}",
         f"labels: {document['labels']:,} sent, {document['labels_outstanding']:,} outstanding",
     ]
+    if document["ending"] != Ending.COMPLETE:
+        lines.append(f"ended early: {document['ending']}")
     if document["events_undelivered"]:
         lines.append(f"{document['events_undelivered']:,} events had not reached Kafka at the end")
     return "\n".join(lines)

@@ -1,5 +1,6 @@
 """When event time is wall-clock time: the fixed schedule of an open loop."""
 
+import math
 from dataclasses import dataclass
 
 from functions.producer.settings import ProducerSettings
@@ -36,26 +37,25 @@ class Timetable:
 def simulation(settings: ProducerSettings, now_ms: int) -> SimulationConfig:
     """Return the traffic that the settings ask for, with its start.
 
-    A start is chosen so that event time ends at the present: the whole run takes `count / rate` seconds, in which event
-    time passes `speedup` times as fast as the clock. Endless faster traffic starts 30 days back, and ends when it has
-    caught up with the clock.
+    A start is chosen so that event time does not pass the clock: the run takes about `count / rate` seconds, in which
+    event time goes `speedup` times as fast. Endless faster traffic starts 30 days back, and ends when it has caught up.
 
     Raises:
         OvertakesClock: The given start lies too close to the present for the speed-up and the number of transactions.
     """
-    duration_ms = None if settings.count is None else settings.count / settings.rate * 1e3
     ahead = settings.speedup - 1
-    if settings.start is not None:
-        start_ms = to_milliseconds(settings.start)
+    gain_ms = None if settings.count is None else ahead * _longest_ms(settings.count, settings.rate)
+    if settings.start is None:
+        start_ms = now_ms - round(ENDLESS_HISTORY_MS * min(ahead, 1) if gain_ms is None else gain_ms)
     else:
-        start_ms = now_ms - round(ENDLESS_HISTORY_MS * min(ahead, 1) if duration_ms is None else ahead * duration_ms)
-    if start_ms > now_ms:
-        raise OvertakesClock("--start lies in the future")
-    if settings.start is not None and duration_ms is not None and start_ms + ahead * duration_ms > now_ms:
-        latest = (now_ms - start_ms) / 1e3
-        raise OvertakesClock(
-            f"--start is {latest:.0f} s back, but the traffic would gain {ahead * duration_ms / 1e3:.0f} s on the clock"
-        )
+        start_ms = to_milliseconds(settings.start)
+        back_ms = now_ms - start_ms
+        if back_ms < 0:
+            raise OvertakesClock("the start lies in the future")
+        if gain_ms is not None and gain_ms > back_ms:
+            raise OvertakesClock(
+                f"the start is {back_ms / 1e3:,.0f} s back, and the traffic may gain {gain_ms / 1e3:,.0f} s on that"
+            )
     return SimulationConfig(
         start_ms=start_ms,
         transactions_per_day=settings.rate * _SECONDS_PER_DAY / settings.speedup,
@@ -65,3 +65,8 @@ def simulation(settings: ProducerSettings, now_ms: int) -> SimulationConfig:
         onset_days=settings.onset_days,
         label_delay_days=settings.label_delay_days,
     )
+
+
+def _longest_ms(count: int, rate: float) -> float:
+    """Return how long so many transactions may take: eight standard deviations of a Poisson process beyond the mean."""
+    return (count + 8 * math.sqrt(count) + 10) / rate * 1e3

@@ -6,7 +6,6 @@ The busiest routes are answered by `functions.scorer.front_door` before they get
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, Field
@@ -30,6 +29,16 @@ _PROBLEMS = {
     415: "The body is not declared as JSON.",
     422: "A field is wrong; the problem names it.",
     503: "Overloaded, or no model yet; `Retry-After` says when to try again.",
+}
+
+
+_SCHEMAS = "#/components/schemas/{model}"
+_DETAILS = {
+    "name": "details",
+    "in": "query",
+    "required": False,
+    "description": "Answer with the feature vector and the time spent per stage too.",
+    "schema": {"type": "boolean", "default": False},
 }
 
 
@@ -60,6 +69,7 @@ def build_api(handler: ScoreHandler, health: Health, catalogue: Catalogue) -> Fa
         docs_url="/docs",
         redoc_url=None,
         openapi_url="/openapi.json",
+        redirect_slashes=False,
     )
     _add_scoring(api, handler)
     _add_operations(api, health)
@@ -69,14 +79,10 @@ def build_api(handler: ScoreHandler, health: Health, catalogue: Catalogue) -> Fa
         reply = problem_reply(problems.problem(error.status_code, str(error.detail)))
         return _response(reply, dict(error.headers or {}))
 
-    @api.exception_handler(RequestValidationError)
-    async def query_problem(_request: Request, error: RequestValidationError) -> Response:
-        found = [problems.field_error(".".join(map(str, item["loc"])), item["msg"]) for item in error.errors()]
-        return _response(problem_reply(problems.problem(422, problems.describe(found), found)))
-
     def openapi() -> dict[str, Any]:
         if api.openapi_schema is None:
             schema = get_openapi(title=api.title, version=api.version, description=api.description, routes=api.routes)
+            _add_models(schema, Transaction, Problem)
             _describe_features(schema, catalogue)
             api.openapi_schema = schema
         return api.openapi_schema
@@ -94,9 +100,9 @@ def _add_scoring(api: FastAPI, handler: ScoreHandler) -> None:
         tags=["decisions"],
         response_model=Decision | DecisionDetails,
         responses=errors,
-        openapi_extra=_request_body(Transaction, _transaction_example()),
+        openapi_extra=_request(Transaction, _transaction_example()),
     )
-    async def score(request: Request, *, details: bool = False) -> Response:  # noqa: ARG001 - read from the query
+    async def score(request: Request) -> Response:
         return _response(await handler.score(request.headers.raw, _query(request), request.receive))
 
     @api.post(
@@ -105,9 +111,9 @@ def _add_scoring(api: FastAPI, handler: ScoreHandler) -> None:
         tags=["decisions"],
         response_model=BatchDecisions,
         responses=errors,
-        openapi_extra=_request_body(ScoreBatch, {"transactions": [_transaction_example()]}),
+        openapi_extra=_request(ScoreBatch, {"transactions": [_transaction_example()]}),
     )
-    async def score_batch(request: Request, *, details: bool = False) -> Response:  # noqa: ARG001 - as above
+    async def score_batch(request: Request) -> Response:
         return _response(await handler.score_batch(request.headers.raw, _query(request), request.receive))
 
 
@@ -143,20 +149,35 @@ def _transaction_example() -> dict[str, Any]:
     return example
 
 
-def _request_body(model: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]:
-    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+def _request(model: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]:
+    """Declare what the handler reads itself: the body and the query."""
+    schema = model.model_json_schema(ref_template=_SCHEMAS)
     schema.pop("$defs", None)
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema, "example": example}}}}
+    return {
+        "parameters": [_DETAILS],
+        "requestBody": {"required": True, "content": {"application/json": {"schema": schema, "example": example}}},
+    }
 
 
 def _problem_response(description: str) -> dict[str, Any]:
-    return {"description": description, "content": {problems.MEDIA_TYPE: {"schema": Problem.model_json_schema()}}}
+    return {
+        "description": description,
+        "content": {problems.MEDIA_TYPE: {"schema": {"$ref": _SCHEMAS.format(model="Problem")}}},
+    }
+
+
+def _add_models(schema: dict[str, Any], *models: type[BaseModel]) -> None:
+    """Define the models that the routes refer to by name only."""
+    components = schema["components"]["schemas"]
+    for model in models:
+        definition = model.model_json_schema(ref_template=_SCHEMAS)
+        components |= definition.pop("$defs", {})
+        components[model.__name__] = definition
 
 
 def _describe_features(schema: dict[str, Any], catalogue: Catalogue) -> None:
     """Say in the response schema what each feature of ``?details=true`` means."""
     components = schema["components"]["schemas"]
-    components.setdefault("Transaction", Transaction.model_json_schema())
     components["DecisionDetails"]["properties"]["features"] |= {
         "properties": {
             feature.name: {

@@ -3,8 +3,6 @@
 import atexit
 from dataclasses import dataclass
 
-from redis.asyncio import Redis
-
 from functions.scorer import metrics
 from functions.scorer.decider import Decider
 from functions.scorer.front_door import Application, FrontDoor
@@ -17,10 +15,12 @@ from shared.bus.outbox import Outbox
 from shared.bus.publisher import Publisher
 from shared.features.catalogue import CATALOGUE, Catalogue
 from shared.features.online import OnlineFeatures
+from shared.features.online.client import connect
 from shared.registry.client import RegistryClient
 from shared.registry.errors import ModelUnavailable
 from shared.registry.follower import Callbacks, CurrentModel, ModelFollower
 from shared.scoring.bundle import Bundle
+from shared.telemetry.model_info import show_model
 
 _FLUSH_SECONDS = 5.0
 
@@ -43,7 +43,7 @@ def compose(
 ) -> Scorer:
     """Put a scorer together; what is not handed in is made from the settings. Connects to nothing yet."""
     settings = settings or ScorerSettings()
-    features = features or OnlineFeatures(Redis.from_url(settings.redis_url.get_secret_value()), catalogue)
+    features = features or OnlineFeatures(connect(settings.redis_url.get_secret_value()), catalogue)
     publisher = publisher or Publisher(
         settings.kafka_bootstrap_servers, Outbox(settings.fraud_state_dir / "outbox"), settings.fraud_buffer_events
     )
@@ -106,6 +106,5 @@ def _has_model(models: ModelFollower) -> bool:
 
 def _show_model(current: CurrentModel | None) -> None:
     metrics.MODEL_SWAPS.inc()
-    metrics.MODEL_INFO.clear()
     if current is not None:
-        metrics.MODEL_INFO.labels(current.version, current.alias).set(1)
+        show_model(current.version, current.alias)

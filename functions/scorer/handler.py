@@ -18,6 +18,7 @@ from functions.scorer.requests import (
     read_body,
     read_transaction,
     require_json,
+    wants_details,
 )
 from shared.batching import Batcher, Overloaded
 from shared.contracts import problems
@@ -72,6 +73,7 @@ class ScoreHandler:
             return _refusal_reply(refusal)
 
     async def _score(self, headers: Headers, query: bytes, receive: Receive, started: float) -> Reply:
+        details = wants_details(query)
         require_json(find_header(headers, b"content-type"))
         body = await read_body(receive, MAX_BODY_BYTES)
         transaction = read_transaction(body, self._settings)
@@ -79,7 +81,7 @@ class ScoreHandler:
         validated = time.perf_counter()
         metrics.STAGES["validate"].observe(validated - started)
         answer = await self._batcher.submit(ScoreRequest(transaction, trace))
-        if _wants_details(query):
+        if details:
             timings = _timings(answer, validated - started, time.perf_counter() - started)
             reply = json_reply(_detailed(answer, timings))
             reply.headers.append((b"server-timing", _server_timing(timings)))
@@ -87,12 +89,13 @@ class ScoreHandler:
         return json_reply(answer.body)
 
     async def _score_batch(self, headers: Headers, query: bytes, receive: Receive) -> Reply:
+        details = wants_details(query)
         require_json(find_header(headers, b"content-type"))
         body = await read_body(receive, MAX_BATCH_BODY_BYTES)
         transactions = read_batch(body, self._settings)
         trace = continue_trace(find_header(headers, b"traceparent"))
         answers = await self._decide_all(transactions, trace)
-        if _wants_details(query):
+        if details:
             return json_reply({"decisions": [_detailed(answer, answer.timings) for answer in answers]})
         return json_reply({"decisions": [answer.body for answer in answers]})
 
@@ -124,10 +127,6 @@ def json_reply(document: Any, status: int = 200) -> Reply:
 def _with_length(reply: Reply) -> Reply:
     reply.headers.append((b"content-length", str(len(reply.body)).encode()))
     return reply
-
-
-def _wants_details(query: bytes) -> bool:
-    return bool(query) and any(part in (b"details=true", b"details=1") for part in query.split(b"&"))
 
 
 def _detailed(answer: Answer, timings: dict[str, float]) -> dict[str, Any]:

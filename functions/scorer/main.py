@@ -8,13 +8,15 @@ from starlette.requests import Request
 
 from functions.scorer.composition import compose
 from functions.scorer.front_door import FrontDoor
+from shared.contracts import problems
 from shared.telemetry import logs
 
 _FLUSH_SECONDS = 2.0
 
 logs.configure("scorer")
 _scorer = compose()
-_lambda = Mangum(_scorer.app, lifespan="off")
+# Other types would leave in base64, which API Gateway's REST APIs hand on as it is.
+_lambda = Mangum(_scorer.app, lifespan="off", text_mime_types=["text/", "application/json", problems.MEDIA_TYPE])
 
 
 @functions_framework.aio.http  # type: ignore[arg-type]  # any ASGI application serves as the response

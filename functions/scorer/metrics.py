@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Histogram
 
 _FAST: Final = (
     0.0005, 0.001, 0.0015, 0.002, 0.003, 0.004, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
@@ -33,7 +33,6 @@ FEATURE_CONFLICTS: Final = Counter(
 FEATURE_TOO_LATE: Final = Counter(
     "fraud_feature_too_late_total", "Transactions older than the card's memory, answered from themselves alone."
 )
-MODEL_INFO: Final = Gauge("fraud_model_info", "The model that answers; 1 for its labels.", ["version", "alias"])
 MODEL_SWAPS: Final = Counter("fraud_model_swaps_total", "Models taken into service.")
 MODEL_REFUSED: Final = Counter("fraud_model_refused_total", "Models refused because their check failed.")
 REGISTRY_ERRORS: Final = Counter("fraud_registry_errors_total", "Failed look-ups in the model registry.")

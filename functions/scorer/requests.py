@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
+from urllib.parse import parse_qs
 
 import orjson
 from pydantic import ValidationError
@@ -12,6 +13,7 @@ from shared.contracts.problems import FieldError, Problem
 from shared.contracts.transaction import Transaction
 from shared.features.catalogue import Settings
 
+_BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 MAX_BATCH = 1_000
 MAX_BODY_BYTES = 64 * 1024
 MAX_BATCH_BODY_BYTES = 4 * 1024 * 1024
@@ -46,6 +48,20 @@ def require_json(content_type: str | None) -> None:
     media_type = content_type.split(";", 1)[0].strip().lower()
     if media_type != "application/json" and not media_type.endswith("+json"):
         raise Refused(problems.problem(415, "content-type: must be application/json"))
+
+
+def wants_details(query: bytes) -> bool:
+    """Read ``details`` from a query; without it, no.
+
+    Raises:
+        Refused: 422 when it is no boolean.
+    """
+    if not query:
+        return False
+    wanted = parse_qs(query.decode("latin-1"), keep_blank_values=True).get("details", ["false"])[-1].lower()
+    if wanted not in _BOOLEANS:
+        raise _refuse_field("query.details", "must be true or false")
+    return _BOOLEANS[wanted]
 
 
 async def read_body(receive: Receive, limit: int) -> bytes:
@@ -105,6 +121,8 @@ def read_batch(body: bytes, settings: Settings) -> list[Transaction]:
             transactions.append(Transaction.from_wire(orjson.dumps(item)))
         except ValidationError as error:
             errors.extend(problems.from_validation(error, at=("transactions", place)).errors)
+        except orjson.JSONEncodeError:  # it reads deeper documents than it writes
+            errors.append(problems.field_error(f"transactions.{place}", "is nested too deeply"))
     if errors:
         raise Refused(problems.problem(422, problems.describe(errors[:20]), errors[:20]))
     _refuse_future(transactions, settings, lambda place: f"transactions.{place}.timestamp")

@@ -14,6 +14,7 @@ from shared.features.online import FeatureRead
 
 _log = logging.getLogger(__name__)
 _PAUSE_SECONDS: Final = 0.25
+_TURNS: Final = 5
 
 
 class FeatureStore(Protocol):
@@ -36,6 +37,31 @@ class StoreAway(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class _Deadline:
+    """Cancels a task, a few turns of the event loop after its time is up.
+
+    On a busy machine this process may not have run for a while. The event loop then sees the timer before the reply
+    that has long been there; the turns let it in.
+    """
+
+    def __init__(self, task: "asyncio.Task[object]") -> None:
+        self._task = task
+        self._turns = _TURNS
+        self.expired = False
+        self.over = False
+
+    def expire(self) -> None:
+        """Count a turn; cancel after the last one unless the work is done."""
+        if self.over:
+            return
+        if self._turns:
+            self._turns -= 1
+            asyncio.get_running_loop().call_soon(self.expire)
+            return
+        self.expired = True
+        self._task.cancel()
 
 
 class StoreGuard:
@@ -61,8 +87,7 @@ class StoreGuard:
         if time.monotonic() < self._away_until:
             raise StoreAway("store_away")
         try:
-            async with asyncio.timeout(self._timeout):
-                reads = await self._store.record_and_read(transactions)
+            reads = await self._in_time(transactions)
         except TimeoutError:
             raise self._leave_alone("store_timeout", f"no answer in {self._timeout * 1e3:.0f} ms") from None
         except (RedisError, OSError) as error:
@@ -71,6 +96,23 @@ class StoreGuard:
             self._away = False
             _log.warning("the feature store is back")
         return reads
+
+    async def _in_time(self, transactions: Sequence[Transaction]) -> list[FeatureRead]:
+        # What asyncio.timeout() does, but for the turns: see `_Deadline`.
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - coroutines run in tasks here
+        deadline = _Deadline(task)
+        timer = asyncio.get_running_loop().call_later(self._timeout, deadline.expire)
+        try:
+            return await self._store.record_and_read(transactions)
+        except asyncio.CancelledError:
+            if not deadline.expired:
+                raise
+            task.uncancel()
+            raise TimeoutError from None
+        finally:
+            timer.cancel()
+            deadline.over = True
 
     def _leave_alone(self, reason: str, detail: str) -> StoreAway:
         self._away_until = time.monotonic() + _PAUSE_SECONDS

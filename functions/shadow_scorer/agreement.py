@@ -1,5 +1,6 @@
 """How often champion and challenger come to the same decision."""
 
+from collections import Counter as Counts
 from collections import OrderedDict
 from typing import Final
 
@@ -26,37 +27,48 @@ DIFFERENCE: Final = Counter(
 )
 
 _REMEMBERED = 50_000
+_PAIRS = 8
+_SCOPES = ("all", "alerts")
 
 
 class Agreement:
-    """Counts agreements of one pair of models; a redelivered decision counts once."""
+    """Counts agreements, each pair of models apart; a redelivered decision counts once.
+
+    The gauge shows the pair of the decision counted last. While replicas of the scorer change over to another champion
+    one by one, the pairs come mixed; what was counted of either is kept.
+    """
 
     def __init__(self) -> None:
         self._pair: tuple[str, str] | None = None
-        self._seen: OrderedDict[str, None] = OrderedDict()
-        self._counts = {("all", True): 0, ("all", False): 0, ("alerts", True): 0, ("alerts", False): 0}
+        self._seen: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._counts: OrderedDict[tuple[str, str], Counts[tuple[str, bool]]] = OrderedDict()
 
     def count(self, shadow: Shadow) -> None:
         """Count one comparison and bring the metrics up to date."""
         pair = (shadow.champion.model_version, shadow.challenger.model_version)
-        if pair != self._pair:
-            self._pair = pair
-            self._seen.clear()
-            self._counts = dict.fromkeys(self._counts, 0)
-            AGREEMENT.clear()
-        if shadow.decision_id in self._seen:
+        comparison = (shadow.decision_id, shadow.challenger.model_version)
+        if comparison in self._seen:
             return
-        self._seen[shadow.decision_id] = None
+        self._seen[comparison] = None
         if len(self._seen) > _REMEMBERED:
             self._seen.popitem(last=False)
         alert = shadow.champion.decision != "approve" or shadow.challenger.decision != "approve"
-        for scope in ("all", "alerts") if alert else ("all",):
-            self._counts[scope, shadow.agree] += 1
-            AGREEMENT.labels(scope).set(self.percent(scope))
+        counts = self._counts.setdefault(pair, Counts())
+        self._counts.move_to_end(pair)
+        if len(self._counts) > _PAIRS:
+            self._counts.popitem(last=False)
+        for scope in _SCOPES if alert else _SCOPES[:1]:
+            counts[scope, shadow.agree] += 1
+        self._show(pair)
         COMPARED.labels(*pair, "yes" if alert else "no", "yes" if shadow.agree else "no").inc()
         DIFFERENCE.labels(*pair).inc(abs(shadow.champion.score - shadow.challenger.score))
 
-    def percent(self, scope: str) -> float:
-        """Return the agreement in percent, of ``all`` or of ``alerts``; NaN without any comparison."""
-        agreed, differed = self._counts[scope, True], self._counts[scope, False]
-        return 100.0 * agreed / (agreed + differed) if agreed + differed else float("nan")
+    def _show(self, pair: tuple[str, str]) -> None:
+        if pair != self._pair:
+            self._pair = pair
+            AGREEMENT.clear()
+        counts = self._counts[pair]
+        for scope in _SCOPES:
+            agreed, differed = counts[scope, True], counts[scope, False]
+            if agreed or differed:
+                AGREEMENT.labels(scope).set(100.0 * agreed / (agreed + differed))

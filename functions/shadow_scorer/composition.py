@@ -4,7 +4,6 @@ import atexit
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from prometheus_client import Gauge
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -17,9 +16,9 @@ from shared.hosts.http_events import EventEndpoint
 from shared.registry.client import RegistryClient
 from shared.registry.errors import ModelUnavailable
 from shared.registry.follower import Callbacks, CurrentModel, ModelFollower
+from shared.telemetry.model_info import show_model
 
 _FLUSH_SECONDS = 5.0
-MODEL_INFO = Gauge("fraud_model_info", "The model in the shadow; 1 for its labels.", ["version", "alias"])
 
 
 @dataclass(frozen=True)
@@ -31,19 +30,13 @@ class ComposedShadow:
     shadow: ShadowScorer
 
 
-def compose(settings: ShadowSettings | None = None, publisher: Publisher | None = None) -> ComposedShadow:
-    """Put a shadow scorer together; what is not handed in is made from the settings."""
+def compose(
+    settings: ShadowSettings | None = None, publisher: Publisher | None = None, models: ModelFollower | None = None
+) -> ComposedShadow:
+    """Put a shadow scorer together; what is not handed in is made from the settings. Connects to nothing yet."""
     settings = settings or ShadowSettings()
     publisher = publisher or Publisher(settings.kafka_bootstrap_servers, buffer_events=settings.fraud_buffer_events)
-    follower = ModelFollower(
-        RegistryClient(settings.mlflow_tracking_uri),
-        settings.fraud_state_dir,
-        name=settings.fraud_model_name,
-        alias=settings.fraud_shadow_alias,
-        required=False,
-        poll_s=settings.fraud_model_poll_seconds,
-        callbacks=Callbacks(on_swap=_show_model),
-    )
+    follower = models or _follow_models(settings)
     started = False
 
     def start() -> None:
@@ -70,7 +63,14 @@ def compose(settings: ShadowSettings | None = None, publisher: Publisher | None 
     return ComposedShadow(EventEndpoint(handle), KafkaTrigger(handle, settings.kafka_bootstrap_servers), shadow)
 
 
-def _show_model(current: CurrentModel | None) -> None:
-    MODEL_INFO.clear()
-    if current is not None:
-        MODEL_INFO.labels(current.version, current.alias).set(1)
+def _follow_models(settings: ShadowSettings) -> ModelFollower:
+    alias = settings.fraud_shadow_alias
+    return ModelFollower(
+        RegistryClient(settings.mlflow_tracking_uri),
+        settings.fraud_state_dir,
+        name=settings.fraud_model_name,
+        alias=alias,
+        required=False,
+        poll_s=settings.fraud_model_poll_seconds,
+        callbacks=Callbacks(on_swap=lambda current: show_model(current.version if current else None, alias)),
+    )

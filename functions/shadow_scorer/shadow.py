@@ -11,7 +11,7 @@ from functions.shadow_scorer.agreement import SKIPPED, Agreement
 from shared.bus import topics
 from shared.contracts import cloudevents
 from shared.contracts.cloudevents import Event, PoisonEvent
-from shared.contracts.decision import DecisionRecord
+from shared.contracts.decision import DecisionRecord, record_from_event
 from shared.contracts.shadow import Opinion, Shadow
 from shared.hosts.outcome import ServiceAway
 from shared.registry.errors import ModelUnavailable
@@ -52,7 +52,7 @@ class ShadowScorer:
         """
         if event.type != cloudevents.DECISION:
             raise PoisonEvent(f"expected an event of type {cloudevents.DECISION}")
-        record = DecisionRecord.model_validate_json(event.data)
+        record = record_from_event(event.data)
         if record.degraded:
             SKIPPED.labels("degraded").inc()  # there is no full vector to score
             return

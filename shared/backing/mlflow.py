@@ -49,10 +49,9 @@ class MlflowService(EmbeddedService):
 
     async def command(self) -> Command:
         """Return the server's command line and settings."""
-        uvicorn = ("-m", "uvicorn", "--host", LOOPBACK, "--port", str(self.port), "--workers", "1")
-        quiet = ("--log-level", "warning", "--timeout-graceful-shutdown", "5")
+        database = f"sqlite:///{self.data / 'mlflow.db'}"
         return Command(
-            (sys.executable, *uvicorn, *quiet, "mlflow.server.fastapi_app:app"),
+            (sys.executable, "-m", "shared.backing.mlflow_server", LOOPBACK, str(self.port), database),
             cwd=self.data,
             environment={
                 **self._s3_environment,
@@ -60,7 +59,7 @@ class MlflowService(EmbeddedService):
                 "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
                 "MLFLOW_DISABLE_TELEMETRY": "true",
                 "DO_NOT_TRACK": "1",
-                "_MLFLOW_SERVER_FILE_STORE": f"sqlite:///{self.data / 'mlflow.db'}",
+                "_MLFLOW_SERVER_FILE_STORE": database,
                 "_MLFLOW_SERVER_ARTIFACT_DESTINATION": "s3://mlflow/artifacts",
                 "_MLFLOW_SERVER_ARTIFACT_ROOT": "mlflow-artifacts:/",
                 "_MLFLOW_SERVER_SERVE_ARTIFACTS": "true",

@@ -161,7 +161,7 @@ class EmbeddedService(ABC):
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=asyncio.subprocess.STDOUT,
-                process_group=0,
+                start_new_session=True,  # its own group for signals, and its own share of the processors
             )
         try:
             self._process = psutil.Process(self._child.pid)

@@ -1,5 +1,7 @@
 """The dead-letter topic, for hosts whose delivery has none of its own."""
 
+import asyncio
+
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from shared.bus import topics
@@ -32,7 +34,8 @@ class DeadLetterTopic:
             origin: Topic, partition and offset it came from.
 
         Raises:
-            KafkaException: Kafka did not take it; the record must come again.
+            KafkaException: Kafka did not take it in time; the record must come again.
+            BufferError: Too many records wait.
         """
         errors: list[KafkaError] = []
         self._producer.produce(
@@ -47,6 +50,8 @@ class DeadLetterTopic:
             ],
             on_delivery=lambda error, _message: errors.append(error) if error is not None else None,
         )
-        self._producer.flush(_FLUSH_SECONDS)
+        # Waiting is the thread's business: other partitions go on meanwhile.
+        if await asyncio.to_thread(self._producer.flush, _FLUSH_SECONDS) and not errors:
+            errors.append(KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001 - its public name
         if errors:
             raise KafkaException(errors[0])

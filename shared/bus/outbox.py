@@ -44,11 +44,20 @@ class Segment:
         self._on_done = on_done
 
     def append(self, frames: Sequence[bytes]) -> None:
-        """Write frames in one system call."""
+        """Write frames in one system call.
+
+        Raises:
+            OSError: The disk took them not, or not whole; the file is as before.
+        """
         data = b"".join(frames)
         written = 0
-        while written < len(data):
-            written += os.write(self._descriptor, data[written:])
+        try:
+            while written < len(data):
+                written += os.write(self._descriptor, data[written:])
+        except OSError:
+            # Nothing behind half a record could be read again.
+            os.ftruncate(self._descriptor, self.size)
+            raise
         self.size += len(data)
         self.pending += len(frames)
 
@@ -107,9 +116,9 @@ class Outbox:
             records = list(_decode(path))
             segment.pending = len(records)
             self._own.add(path)
+            segment.seal()
             if records:
                 yield segment, records
-            segment.seal()
 
     def close(self) -> None:
         """Seal the active segment; with nothing pending it leaves no file."""

@@ -38,7 +38,7 @@ def producer_settings(bootstrap_servers: str, buffer_events: int) -> dict[str, A
         "enable.idempotence": True,
         "acks": "all",
         "compression.type": "lz4",
-        "linger.ms": 5,
+        "linger.ms": 25,  # nobody waits for these events, and fewer requests spare the broker
         "message.timeout.ms": 0,  # an outage of any length: the buffer's bound decides, not a clock
         "message.max.bytes": 2_000_000,
         "queue.buffering.max.messages": buffer_events,
@@ -62,10 +62,12 @@ class Publisher:
         buffer_events: int = 100_000,
         producer: Producer | None = None,
     ) -> None:
-        self._producer = producer or Producer(
-            producer_settings(bootstrap_servers, buffer_events), logger=logging.getLogger("librdkafka")
-        )
+        if producer is None:  # an idle one is false: its length is what it has waiting
+            settings = producer_settings(bootstrap_servers, buffer_events)
+            producer = Producer(settings, logger=logging.getLogger("librdkafka"))
+        self._producer = producer
         self._outbox = outbox
+        self._recovery_bound = buffer_events // 2
         self._pending = 0
         self._poller: asyncio.TimerHandle | None = None
         self._published: dict[str, Counter] = {}
@@ -124,6 +126,8 @@ class Publisher:
                 RECOVERED.labels(record.topic).inc()
                 self._produce(record, segment)
             recovered += len(records)
+            if self._pending > self._recovery_bound:
+                break  # the rest is safe on disk until there is room again
         if recovered:
             _log.warning("publishing %d events again that a dead process had not delivered", recovered)
             self._poll_soon()
@@ -131,8 +135,11 @@ class Publisher:
 
     def keep_recovering(self) -> None:
         """Recover now and every 15 seconds from now on: replicas that die while this one lives are found too."""
-        self.recover()
         asyncio.get_running_loop().call_later(_RECOVER_SECONDS, self.keep_recovering)
+        try:
+            self.recover()
+        except OSError as error:
+            _log.error("the journals of dead processes cannot be read: %s", error)
 
     def drain(self, timeout_seconds: float) -> int:
         """Wait until everything is acknowledged; returns the number of events that are not after the timeout."""
@@ -166,10 +173,12 @@ class Publisher:
                 headers=[*record.headers],
                 on_delivery=self._on_delivery(record.topic, segment),
             )
-        except BufferError:
+        except (BufferError, KafkaException) as error:
             DROPPED.labels(record.topic).inc()
             if segment is not None:
                 segment.acknowledge()
+            if isinstance(error, KafkaException):  # a full buffer is said by its metrics, thousands of times a second
+                _log.error("the Kafka client takes no event for %s: %s", record.topic, error)
         else:
             self._pending += 1
 

@@ -153,10 +153,12 @@ def _scale_down(watch: ReplicaWatch, report: LoadReport) -> tuple[list[tuple[flo
     async def watching() -> tuple[list[tuple[float, int]], bool]:
         started = time.monotonic()
         changes: list[tuple[float, int]] = []
+        seen = report.replicas[-1][1] if report.replicas else None
         while time.monotonic() - started < _SCALE_DOWN_PATIENCE_SECONDS:
             state = await watch.state()
             if state is not None:
-                if not changes or changes[-1][1] != state.replicas:
+                if state.replicas != seen:
+                    seen = state.replicas
                     elapsed = report.seconds + time.monotonic() - started
                     changes.append((round(elapsed, 1), state.replicas))
                     sys.stderr.write(f"{elapsed:>6.0f} s  {state.replicas} replicas\n")
@@ -177,10 +179,9 @@ def _print(report: LoadReport, after: list[tuple[float, int]]) -> None:
     out.print("latency ms  " + "  ".join(f"{name} {_figure(latency[name])}" for name in _SHOWN))
     if report.mode == "closed":
         out.print("[dim]closed loop: no request is due while the server stalls; for tail latency give a --rate[/dim]")
-    out.print(
-        f"failed {report.failed:,}  reconnected {report.reconnected:,}  late {report.late:,}"
-        + (f" ({report.late_by_generator:,} of them by this machine)" if report.late_by_generator else "")
-    )
+    own = f" ({report.late_by_generator:,} of them by this machine)" if report.late_by_generator else ""
+    out.print(f"failed {report.failed:,}  degraded {report.degraded:,}")
+    out.print(f"reconnected {report.reconnected:,}  late {report.late:,}{own}")
     changes = [*report.replicas, *after]
     if changes:
         out.print("replicas  " + ", ".join(f"{second:g} s: {count}" for second, count in changes))

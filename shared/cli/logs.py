@@ -63,19 +63,34 @@ def _files(folder: Path, function: str) -> list[Path]:
 
 
 def _last_entries(files: list[Path], lines: int, trace: str | None) -> list[dict[str, Any]]:
-    """The last entries of all files together by time; of a trace all that are kept, rotated files included."""
-    found: list[dict[str, Any]] = []
-    for file in files:
-        if trace is None:
-            with file.open("rb") as stream:
-                found.extend(orjson.loads(line) for line in deque(stream, maxlen=lines) if line.endswith(b"\n"))
-            continue
-        for part in sorted(file.parent.glob(f"{file.name}*"), reverse=True):
-            with part.open("rb") as stream:
-                of_trace = (orjson.loads(line) for line in stream if trace.encode() in line and line.endswith(b"\n"))
-                found.extend(entry for entry in of_trace if entry.get("trace_id") == trace)
+    """The last entries of all files together by time; of a trace all that are kept."""
+    found = [entry for file in files for entry in (_last_of(file, lines) if trace is None else _of_trace(file, trace))]
     found.sort(key=lambda entry: str(entry.get("time", "")))
     return found if trace is not None else found[len(found) - min(lines, len(found)) :]
+
+
+def _parts(file: Path) -> list[Path]:
+    """The file and its rotated ones, the youngest first."""
+    return sorted(file.parent.glob(f"{file.name}*"))
+
+
+def _last_of(file: Path, lines: int) -> list[dict[str, Any]]:
+    last: list[bytes] = []
+    for part in _parts(file):
+        with part.open("rb") as stream:
+            last = [*deque(stream, maxlen=lines - len(last)), *last]
+        if len(last) >= lines:
+            break
+    return [orjson.loads(line) for line in last if line.endswith(b"\n")]
+
+
+def _of_trace(file: Path, trace: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for part in reversed(_parts(file)):
+        with part.open("rb") as stream:
+            candidates = (orjson.loads(line) for line in stream if trace.encode() in line and line.endswith(b"\n"))
+            found.extend(entry for entry in candidates if entry.get("trace_id") == trace)
+    return found
 
 
 class _Follower:

@@ -48,4 +48,6 @@ def console(*, stderr: bool = False) -> Console:
     """
     from rich.console import Console  # noqa: PLC0415
 
-    return Console(stderr=stderr, highlight=False)
+    stream = sys.stderr if stderr else sys.stdout
+    # Rich takes 80 columns where there is no terminal, and would cut addresses in a log.
+    return Console(stderr=stderr, highlight=False, width=None if stream.isatty() else 120)

@@ -35,8 +35,11 @@ class StackState:
         mlflow_uri: Address of the MLflow server.
         environment: What a process needs in its environment to use the backing services (secrets included,
             hence the file's mode 0600).
+        functions: Address of each function's service by name.
+        backing: How each backing service stands: fields of `shared.backing.backing.ServiceStatus`.
         failure: Why the start failed, with the last lines of the culprit's log.
-        progress: The latest lines of what the supervisor is doing, oldest first.
+        progress: What the supervisor did so far, oldest first, with the seconds since its start.
+        first_decision_seconds: From the supervisor's start to the first decision; None before that.
     """
 
     pid: int
@@ -50,8 +53,11 @@ class StackState:
     s3_url: str
     mlflow_uri: str
     environment: Mapping[str, str] = field(default_factory=dict)
+    functions: Mapping[str, str] = field(default_factory=dict)
+    backing: tuple[Mapping[str, Any], ...] = ()
     failure: str | None = None
     progress: tuple[str, ...] = ()
+    first_decision_seconds: float | None = None
 
 
 def fraud_home() -> Path:
@@ -80,7 +86,8 @@ def read_state(home: Path | None = None) -> StackState | None:
         fields: dict[str, Any] = json.loads(state_file(home).read_text())
     except FileNotFoundError:
         return None
-    return StackState(**(fields | {"home": Path(fields["home"]), "progress": tuple(fields["progress"])}))
+    tuples = {name: tuple(fields[name]) for name in ("progress", "backing")}
+    return StackState(**(fields | tuples | {"home": Path(fields["home"])}))
 
 
 def supervisor_alive(state: StackState) -> bool:

@@ -53,7 +53,18 @@ def contains_card_number(text: str) -> bool:
 
 
 def mask_card_numbers(text: str) -> str:
-    """Replace each raw card number in the text by ``[card number]``."""
+    """Replace each raw card number in the text by ``[card number]``; UUIDs and digests stay as they are."""
+    if len(text) < 13 or _CANDIDATE.search(text) is None:
+        return text
+    masked: list[str] = []
+    end = 0
+    for opaque in _OPAQUE.finditer(text):
+        masked += (_mask(text[end : opaque.start()]), opaque.group())
+        end = opaque.end()
+    return "".join((*masked, _mask(text[end:])))
+
+
+def _mask(text: str) -> str:
     return _CANDIDATE.sub(lambda match: _MASK if _issued(match) else match.group(), text)
 
 

@@ -15,6 +15,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 import orjson
 
+from shared.contracts.card_numbers import mask_card_numbers
 from shared.contracts.event_time import to_rfc3339
 
 TRANSACTION: Final = "dev.fraud.transaction.v1"
@@ -31,13 +32,20 @@ _STRUCTURED = "application/cloudevents"
 _STRUCTURED_JSON = "application/cloudevents+json"
 _JSON = "application/json"
 _ATTRIBUTE_NAME = re.compile(r"[a-z0-9]{1,64}")
-_PRINTABLE = "!#$&'()*+,-./:;<=>?@[]^_`{|}~ "
+_PRINTABLE = "!#$&'()*+,-./:;<=>?@[]^_`{|}~"
+_MAX_REASON = 300
 
 KafkaHeaders = list[tuple[str, bytes]]
 
 
 class PoisonEvent(ValueError):
-    """An event that can never be read, however often it comes. The message names what is wrong, never a value."""
+    """An event that can never be read, however often it comes.
+
+    The message names what is wrong, never a value; a card number in a name is masked.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(mask_card_numbers(reason)[:_MAX_REASON])
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,12 +189,24 @@ def _from_structured(body: bytes, key: str | None) -> Event:
         except (binascii.Error, TypeError, ValueError):
             raise PoisonEvent("data_base64 is not base64") from None
     else:
-        data = orjson.dumps(document.pop("data", None))
-    content_type = document.pop("datacontenttype", _JSON)
-    for name, value in document.items():
-        if not isinstance(value, str):
-            raise PoisonEvent(f"attribute {name[:64]!a} is not a string")
-    return _build(document, data, str(content_type), key)
+        try:
+            data = orjson.dumps(document.pop("data", None))
+        except orjson.JSONEncodeError:  # it reads deeper documents than it writes
+            raise PoisonEvent("the data is nested too deeply") from None
+    content_type = document.pop("datacontenttype", None) or _JSON
+    attributes = {name: _attribute(name, value) for name, value in document.items() if value is not None}
+    return _build(attributes, data, str(content_type), key)
+
+
+def _attribute(name: str, value: Any) -> str:
+    # JSON event format 2.2 to 2.4: null is unset, and extensions may be booleans and integers.
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if not isinstance(value, str):
+        raise PoisonEvent(f"attribute {name!a} is not a string, integer or boolean")
+    return value
 
 
 def _build(attributes: dict[str, str], data: bytes, content_type: str, key: str | None) -> Event:
@@ -194,7 +214,7 @@ def _build(attributes: dict[str, str], data: bytes, content_type: str, key: str 
         raise PoisonEvent("not a CloudEvent of specversion 1.0")
     for name in attributes:
         if _ATTRIBUTE_NAME.fullmatch(name) is None:
-            raise PoisonEvent(f"attribute name {name[:64]!a} is not lower-case letters and digits")
+            raise PoisonEvent(f"attribute name {name!a} is not lower-case letters and digits")
     for name in ("id", "source", "type"):
         if not attributes.get(name):
             raise PoisonEvent(f"required attribute {name} is missing or empty")

@@ -1,15 +1,16 @@
 """The decision: the scorer's answer and the event on ``fraud.decisions``."""
 
 import hashlib
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from shared.contracts.fields import Score, Text, Timestamp
 from shared.contracts.transaction import Transaction
 
 Verdict = Literal["approve", "review", "decline"]
 FeatureValue = int | float | None
+_StoredValue = Annotated[int, Field(ge=-(2**63), lt=2**63)] | FiniteFloat | None
 FeatureStatus = Literal["new", "seen", "conflict", "too_late", "unread"]
 """How the feature store took the transaction: recorded now, known already, known with other content, too old to
 record, or not asked because the store was away."""
@@ -58,7 +59,7 @@ class DecisionRecord(Decision):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     transaction: Transaction
-    features: dict[str, FeatureValue]
+    features: dict[str, _StoredValue]
     feature_status: FeatureStatus
     catalogue_version: Text
     decided_at: Timestamp

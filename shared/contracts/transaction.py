@@ -1,5 +1,6 @@
 """The card transaction: the request of the scorer and the event on ``fraud.transactions``."""
 
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from functools import cached_property
@@ -20,6 +21,7 @@ from shared.contracts.card_numbers import is_card_number
 from shared.contracts.event_time import to_milliseconds, to_rfc3339
 from shared.contracts.fields import Country, Text, Timestamp
 
+_DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)")
 Channel = Literal["pos", "contactless", "ecommerce", "atm", "moto"]
 
 
@@ -30,8 +32,9 @@ def _known_currency(value: str) -> str:
 
 
 def _require_number(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise PydanticCustomError("amount", "must be a decimal number")
+    # pydantic alone would also take booleans, exponents, underscores, spaces and the digits of other scripts.
+    if isinstance(value, bool) or (isinstance(value, str) and _DECIMAL.fullmatch(value) is None):
+        raise PydanticCustomError("amount", "must be a decimal number such as 12.34")
     return value
 
 

@@ -11,7 +11,6 @@ from shared.emulator.exposition import add_up
 
 if TYPE_CHECKING:
     from shared.emulator.emulator import Emulator
-    from shared.emulator.replica_process import ReplicaProcess
 
 _TEXT = "text/plain; version=0.0.4"
 _SCRAPE_SECONDS = 5.0
@@ -30,6 +29,11 @@ class AdminServer:
         self._port = port
         self._runner: web.AppRunner | None = None
         self._http: ClientSession | None = None
+
+    @property
+    def url(self) -> str:
+        """Address of the interface."""
+        return f"http://127.0.0.1:{self._port}"
 
     async def start(self) -> None:
         """Listen.
@@ -70,32 +74,43 @@ class AdminServer:
         return web.Response(body=_emulator_metrics(self._emulator), headers={"content-type": _TEXT})
 
     async def _service_metrics(self, request: web.Request) -> web.Response:
-        runner = self._emulator.services.get(request.match_info["name"])
-        if runner is None:
-            raise web.HTTPNotFound(text="no such service")
-        replicas = [replica for replica in runner.replicas if replica.port]
-        texts = await asyncio.gather(*(self._scrape(replica) for replica in replicas))
-        live = {replica.name: text for replica, text in zip(replicas, texts, strict=True) if text is not None}
-        return web.Response(text=add_up(live, runner.retired_metrics), headers={"content-type": _TEXT})
+        name = request.match_info["name"]
+        if name in self._emulator.services:
+            runner = self._emulator.services[name]
+            ports = {replica.name: replica.port for replica in runner.replicas if replica.port}
+            retired = runner.retired_metrics
+        elif name in self._emulator.programs:
+            ports, retired = self._emulator.programs[name].ports, []
+        else:
+            raise web.HTTPNotFound(text=f"no service or program {name}")
+        texts = await asyncio.gather(*map(self._scrape, ports.values()))
+        live = {replica: text for replica, text in zip(ports, texts, strict=True) if text is not None}
+        return web.Response(text=add_up(live, retired), headers={"content-type": _TEXT})
 
-    async def _scrape(self, replica: "ReplicaProcess") -> str | None:
+    async def _scrape(self, port: int) -> str | None:
         """A replica's exposition; None from one that is just starting or ending."""
         assert self._http is not None  # noqa: S101 - set by start()
         try:
-            async with self._http.get(f"http://127.0.0.1:{replica.port}/metrics") as answer:
+            async with self._http.get(f"http://127.0.0.1:{port}/metrics") as answer:
                 return await answer.text() if answer.status == 200 else None
         except (ClientError, TimeoutError):
             return None
 
     async def _targets(self, _: web.Request) -> web.Response:
         """Prometheus' http_sd format: one target per replica."""
-        targets: list[dict[str, Any]] = [
-            {
-                "targets": [f"127.0.0.1:{replica.port}"],
-                "labels": {"service": name, "replica": replica.name},
-            }
+        ports = [
+            (name, replica.name, replica.port)
             for name, runner in self._emulator.services.items()
             for replica in runner.ready
+        ]
+        ports += [
+            (name, copy, port)
+            for name, program in self._emulator.programs.items()
+            for copy, port in program.ports.items()
+        ]
+        targets: list[dict[str, Any]] = [
+            {"targets": [f"127.0.0.1:{port}"], "labels": {"service": name, "replica": replica}}
+            for name, replica, port in ports
         ]
         if self._emulator.delivery_address is not None:
             targets.append({"targets": [self._emulator.delivery_address], "labels": {"service": "delivery"}})

@@ -35,39 +35,32 @@ class _Lines(asyncio.Protocol):
 class Child:
     """A started process.
 
-    It runs in a process group of its own, so that Ctrl-C in a terminal reaches the emulator alone and shutting down
-    keeps its order; and in the emulator's session, since the kernel weighs niceness within a session only.
+    It leads a session of its own: Ctrl-C in a terminal reaches the emulator alone, so that shutting down keeps its
+    order, and the kernel's scheduler gives each session its share, as a cluster gives each container its own.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], exited: "asyncio.Future[int]") -> None:
-        self._process = process
-        self.exited = exited
-
-    @classmethod
-    async def start(
-        cls,
+    def __init__(
+        self,
         command: Sequence[str],
         *,
         environment: Mapping[str, str],
         folder: Path,
-        on_line: Callable[[bytes], None],
         inherit: Sequence[int] = (),
-    ) -> "Child":
+    ) -> None:
         """Start a process.
 
         Args:
             command: Program and arguments.
             environment: The whole environment of the process.
             folder: Its working directory.
-            on_line: Called with each line of standard output and error, without the line end.
             inherit: File descriptors that it inherits under their numbers.
 
         Raises:
             OSError: the program cannot be started.
         """
         loop = asyncio.get_running_loop()
-        exited: asyncio.Future[int] = loop.create_future()
-        process = subprocess.Popen(  # noqa: ASYNC220, S603 - returns as soon as the program is loaded; commands come from our manifests
+        self.exited: asyncio.Future[int] = loop.create_future()
+        self._process = subprocess.Popen(  # noqa: S603 - commands come from our manifests
             command,
             env=dict(environment),
             cwd=folder,
@@ -75,11 +68,14 @@ class Child:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             pass_fds=tuple(inherit),
-            process_group=0,
+            start_new_session=True,
         )
-        threading.Thread(target=_wait, args=(process, loop, exited), daemon=True).start()
-        await loop.connect_read_pipe(lambda: _Lines(on_line), process.stdout)
-        return cls(process, exited)
+        threading.Thread(target=_wait, args=(self._process, loop, self.exited), daemon=True).start()
+
+    async def follow_output(self, on_line: Callable[[bytes], None]) -> None:
+        """Begin to call `on_line` with each line of standard output and error, without the line end."""
+        loop = asyncio.get_running_loop()
+        await loop.connect_read_pipe(lambda: _Lines(on_line), self._process.stdout)
 
     @property
     def pid(self) -> int:

@@ -28,6 +28,7 @@ ADMIN_PORT = 8090
 STOP_SECONDS = 30.0
 
 _DELIVERY_GRACE = 12.0
+_DELIVERY_NICENESS = 5  # events can wait, requests cannot
 _DELIVERY_POLL = 1.0
 _PROGRAMS_GRACE = 5.0
 
@@ -83,9 +84,19 @@ class Emulator:
         return self._services
 
     @property
+    def programs(self) -> Mapping[str, ProgramRunner]:
+        """The running Deployments by name."""
+        return self._programs
+
+    @property
     def urls(self) -> dict[str, str]:
         """Address of each service."""
         return {name: f"http://127.0.0.1:{port}" for name, port in self._ports.items()}
+
+    @property
+    def admin_url(self) -> str:
+        """Address of the admin interface."""
+        return self._admin.url
 
     async def start(self) -> None:
         """Open all addresses, then start everything; returns when all is started, not when all is ready.
@@ -196,7 +207,7 @@ class Emulator:
             ),
             listener=listen(service.name, port),
             log=self._log(service.name),
-            readiness=container.readiness_probe or container.startup_probe,
+            readiness=container.readiness_probe,
             liveness=container.liveness_probe,
         )
         return ServiceRunner(service, template, ScaleSpec.resolve(service, self._config))
@@ -213,6 +224,7 @@ class Emulator:
             folder=self._project,
             grace=deployment.spec.template.spec.termination_grace_period_seconds,
             niceness=niceness(container),
+            listens=bool(container.ports),
         )
         return ProgramRunner(program, deployment.spec.replicas, self._log(name))
 
@@ -220,11 +232,16 @@ class Emulator:
         targets = self._home / "run" / "targets.json"
         targets.parent.mkdir(parents=True, exist_ok=True)
         targets.write_text(json.dumps(self.urls))
-        options = {"manifests": self._folder, "targets": targets, "home": self._home, "port": self._delivery_port}
+        options = {
+            "manifests": self._folder,
+            "targets": targets,
+            "home": self._home / "delivery",
+            "port": self._delivery_port,
+        }
         arguments = [text for name, value in options.items() for text in (f"--{name}", str(value))]
         command = [sys.executable, "-m", "shared.emulator.delivery", *arguments]
         environment = {**os.environ, **self._given, "PYTHONUNBUFFERED": "1"}
-        program = Program("delivery", command, environment, self._project, _DELIVERY_GRACE)
+        program = Program("delivery", command, environment, self._project, _DELIVERY_GRACE, _DELIVERY_NICENESS)
         return ProgramRunner(program, 1, self._log("delivery"))
 
     def _log(self, service: str) -> LogFile:

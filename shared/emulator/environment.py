@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from shared.emulator.manifests import Container, Deployment, Manifests, Service
+from shared.emulator.manifests import Deployment, Manifests, PodContainer, Service
 
 _FROM_HOST = ("HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "SSL_CERT_FILE", "VIRTUAL_ENV", "PYTHONPATH", "USER")
 _SERVICE_ADDRESS = re.compile(
@@ -18,7 +18,7 @@ _SERVICE_ADDRESS = re.compile(
 def container_environment(
     manifests: Manifests,
     owner: Service | Deployment,
-    container: Container,
+    container: PodContainer,
     given: Mapping[str, str],
     urls: Mapping[str, str],
 ) -> dict[str, str]:
@@ -58,7 +58,7 @@ def _local_addresses(value: str, urls: Mapping[str, str]) -> str:
     return _SERVICE_ADDRESS.sub(lambda match: urls.get(match[1], match[0]), value)
 
 
-def niceness(container: Container) -> int:
+def niceness(container: PodContainer) -> int:
     """Scheduling weight of a container as a nice value: requested CPU is to one core as the kernel's weights are.
 
     A cgroup's share grows with the requested CPU; a step of niceness is a factor of 1.25 (kernel/sched/core.c,

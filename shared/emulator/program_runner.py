@@ -1,12 +1,15 @@
 """Keeps plain programs running: the replicas of a Deployment, and the emulator's own delivery process."""
 
 import asyncio
+import os
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from shared.backing.ports import free_ports
 from shared.emulator.child import Child, describe_exit
 from shared.emulator.crash_loop import CrashLoop
 from shared.emulator.log_files import LogFile, Tail
@@ -14,7 +17,17 @@ from shared.emulator.log_files import LogFile, Tail
 
 @dataclass(frozen=True)
 class Program:
-    """What to run: command, environment, working directory, seconds to end by itself after SIGTERM."""
+    """What to run.
+
+    Attributes:
+        name: Name of the Deployment.
+        command: Program and arguments.
+        environment: Its whole environment.
+        folder: Working directory.
+        grace: Seconds to end by itself after SIGTERM.
+        niceness: Scheduling weight, 0 to 19.
+        listens: Whether each copy gets a port of its own, by PORT: a pod has its own address, a process has not.
+    """
 
     name: str
     command: Sequence[str]
@@ -22,6 +35,7 @@ class Program:
     folder: Path
     grace: float
     niceness: int = 0
+    listens: bool = False
 
 
 class ProgramRunner:
@@ -39,7 +53,14 @@ class ProgramRunner:
         self._log = log
         self._copies = copies
         self._running: dict[str, tuple[Child, float]] = {}
+        names = [f"{program.name}-{number + 1}" for number in range(copies)]
+        self._ports = dict(zip(names, free_ports(copies), strict=True)) if program.listens else {}
         self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """Port of each running copy that listens."""
+        return {name: port for name, port in self._ports.items() if name in self._running}
 
     @property
     def ready(self) -> int:
@@ -67,14 +88,17 @@ class ProgramRunner:
             "restarts": self.crashes.restarts,
             "failure": self.crashes.reason,
             "replicas": [
-                {"name": name, "pid": child.pid, "started": started} for name, (child, started) in self._running.items()
+                {"name": name, "pid": child.pid, "started": started, "port": self._ports.get(name)}
+                for name, (child, started) in self._running.items()
             ],
         }
 
     async def _keep(self, name: str) -> None:
-        command = list(self.program.command)
-        if self.program.niceness:
-            command = ["nice", "-n", str(self.program.niceness), *command]
+        tether = [sys.executable, "-m", "shared.emulator.tether", str(self.program.niceness), str(os.getpid())]
+        command = [*tether, *self.program.command]
+        environment = {**self.program.environment, "HOSTNAME": name}
+        if name in self._ports:
+            environment["PORT"] = str(self._ports[name])
         while True:
             tail, started = Tail(), time.time()
 
@@ -83,13 +107,9 @@ class ProgramRunner:
                 self._log.write(name, line)
 
             try:
-                child = await Child.start(
-                    command,
-                    environment={**self.program.environment, "HOSTNAME": name},
-                    folder=self.program.folder,
-                    on_line=on_line,
-                )
+                child = Child(command, environment=environment, folder=self.program.folder)
                 self._running[name] = (child, started)
+                await child.follow_output(on_line)
                 code = await asyncio.shield(child.exited)
                 reason = f"{describe_exit(code)}; last lines:\n{tail}"
             except OSError as error:

@@ -21,17 +21,6 @@ Application = Callable[[Any, Any, Any], Awaitable[None]]
 _QUEUE_PER_SLOT = 10  # knative/serving, pkg/queue/sharedmain: queueDepth := 10 * env.ContainerConcurrency
 
 
-class _Request:
-    """A request in flight: since when, and the task that answers it."""
-
-    __slots__ = ("started", "task", "timed_out")
-
-    def __init__(self, started: float, task: "asyncio.Task[Any]") -> None:
-        self.started = started
-        self.task = task
-        self.timed_out = False
-
-
 class QueueProxy:
     """Counts, bounds and times the requests of one replica.
 
@@ -48,7 +37,8 @@ class QueueProxy:
         self._queue_length = concurrency * _QUEUE_PER_SLOT
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._timeout = timeout
-        self._in_flight: dict[int, _Request] = {}
+        self._in_flight: dict[int, tuple[float, asyncio.Task[Any]]] = {}
+        self._timed_out: set[int] = set()
         self._next_id = 0
         self._area = 0.0
         self._changed = self._reported = monotonic()
@@ -71,12 +61,12 @@ class QueueProxy:
     def sweep(self) -> None:
         """Cancel the requests whose time is over; they are answered by their own task."""
         limit = monotonic() - self._timeout
-        for request in self._in_flight.values():
-            if request.started > limit:
+        for key, (started, task) in self._in_flight.items():
+            if started > limit:
                 break  # in order of arrival: all later ones are younger
-            if not request.timed_out:
-                request.timed_out = True
-                request.task.cancel()
+            if key not in self._timed_out:
+                self._timed_out.add(key)
+                task.cancel()
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
         """Answer one request of the service's shared address."""
@@ -86,15 +76,16 @@ class QueueProxy:
         self._area += len(self._in_flight) * (now - self._changed)
         self._changed = now
         self._next_id = key = self._next_id + 1
-        self._in_flight[key] = request = _Request(now, task)
+        self._in_flight[key] = (now, task)
         try:
             if self._bounded:
                 await self._serve_bounded(scope, receive, send)
             else:
                 await self._app(scope, receive, send)
         except asyncio.CancelledError:
-            if not request.timed_out:
+            if key not in self._timed_out:
                 raise
+            self._timed_out.discard(key)
             task.uncancel()
             await _refuse(send, 504, b"request timeout")
         finally:
@@ -148,15 +139,18 @@ async def _refuse(send: Any, status: int, reason: bytes) -> None:
 
 
 class SharedConnection(HttpToolsProtocol):
-    """A connection of the service's shared address, which can be asked to end without losing a request."""
+    """A connection of the service's shared address, which can be asked to end without losing a request.
+
+    Attributes:
+        ended: When it was asked to; None while it stays.
+    """
 
     def __init__(self, *args: Any, open_connections: "set[SharedConnection]", proxy: QueueProxy, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.app = self._answer
+        self.app = proxy
+        self.ended: float | None = None
         self._open = open_connections
         self._proxy = proxy
-        self._ending = False
-        self.last_used = monotonic()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Join the replica's open connections."""
@@ -169,11 +163,6 @@ class SharedConnection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     @property
-    def ending(self) -> bool:
-        """Whether the next answer closes this connection."""
-        return self._ending
-
-    @property
     def idle(self) -> bool:
         """Whether no request is being answered."""
         return self.cycle is None or self.cycle.response_complete
@@ -183,14 +172,13 @@ class SharedConnection(HttpToolsProtocol):
 
         An idle connection stays open: a request may be on its way, and closing would lose it.
         """
-        self._ending = True
+        if self.ended is not None:
+            return
+        self.ended = monotonic()
+        self.app = self._answer_last
         if self.cycle is not None and not self.cycle.response_started:
             self.cycle.keep_alive = False
 
-    async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
-        if self._ending:
-            send.__self__.keep_alive = False
-        try:
-            await self._proxy(scope, receive, send)
-        finally:
-            self.last_used = monotonic()
+    async def _answer_last(self, scope: Any, receive: Any, send: Any) -> None:
+        send.__self__.keep_alive = False
+        await self._proxy(scope, receive, send)

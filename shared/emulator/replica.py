@@ -20,7 +20,6 @@ Only what serving needs is imported here: every import is paid again by each col
 import asyncio
 import gc
 import json
-import os
 import signal
 import socket
 import sys
@@ -35,6 +34,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from shared.emulator.queue_proxy import QueueProxy, SharedConnection
 from shared.emulator.replica_settings import ReplicaSettings
+from shared.emulator.weight import take_weight
 
 _KEEP_ALIVE_SECONDS = 75
 _QUIET_SECONDS = 1.0
@@ -75,17 +75,17 @@ class Acceptor:
                 self._loop.remove_reader(self._listener)
 
     def shed(self, count: int) -> None:
-        """End `count` connections, the busiest first: they come back, to any replica, without delay."""
-        staying = [connection for connection in self.connections if not connection.ending]
-        staying.sort(key=lambda connection: connection.last_used, reverse=True)
+        """End `count` connections, those in use first: they come back, to any replica, without delay."""
+        staying = [connection for connection in self.connections if connection.ended is None]
+        staying.sort(key=lambda connection: connection.idle)
         for connection in staying[:count]:
             connection.end()
 
     def close_quiet(self) -> None:
-        """Close connections that have been asked to end and on which nothing came for the quiet period."""
+        """Close connections that were asked to end and on which nothing came since then for the quiet period."""
         limit = monotonic() - _QUIET_SECONDS
         for connection in list(self.connections):
-            if connection.ending and connection.idle and connection.last_used < limit:
+            if connection.ended is not None and connection.ended < limit and connection.idle:
                 connection.transport.close()
 
     def _readable(self) -> None:
@@ -164,22 +164,25 @@ class Replica:
 
     async def _report(self, writer: asyncio.StreamWriter, acceptor: Acceptor, proxy: QueueProxy) -> None:
         while True:
-            report = proxy.report() | {"connections": len(acceptor.connections)}
-            writer.write(json.dumps(report).encode() + b"\n")
+            _tell(writer, proxy.report() | {"connections": len(acceptor.connections)})
             await asyncio.sleep(1.0)
             proxy.sweep()
             acceptor.close_quiet()
 
     async def _follow(self, reader: asyncio.StreamReader, acceptor: Acceptor) -> None:
-        while line := await reader.readline():
-            message = json.loads(line)
-            acceptor.fair_share = message.get("fair_share", acceptor.fair_share)
-            if "accept" in message:
-                acceptor.accept(message["accept"])
-                if not message["accept"]:
-                    acceptor.shed(len(acceptor.connections))
-            acceptor.shed(message.get("shed", 0))
-        self._draining.set()  # the emulator is gone
+        try:
+            while line := await reader.readline():
+                message = json.loads(line)
+                acceptor.fair_share = message.get("fair_share", acceptor.fair_share)
+                if "accept" in message:
+                    acceptor.accept(message["accept"])
+                    if not message["accept"]:
+                        acceptor.shed(len(acceptor.connections))
+                acceptor.shed(message.get("shed", 0))
+        except ConnectionError:
+            pass  # it went without reading our last reports
+        finally:
+            self._draining.set()  # the emulator is gone: nobody would ever stop this process
 
     async def _drain(self, acceptor: Acceptor, proxy: QueueProxy) -> None:
         acceptor.accept(False)
@@ -193,11 +196,17 @@ class Replica:
             connection.transport.abort()
 
 
+def _tell(writer: asyncio.StreamWriter, message: dict[str, Any]) -> None:
+    """Send a message up, unless the emulator is gone."""
+    if not writer.transport.is_closing():
+        writer.write(json.dumps(message).encode() + b"\n")
+
+
 async def _send_last_metrics(writer: asyncio.StreamWriter) -> None:
     """Hand the counters over, so that the service's sums do not fall when a replica goes."""
     exposition = sys.modules.get("prometheus_client")
     if exposition is not None:
-        writer.write(json.dumps({"metrics": exposition.generate_latest().decode()}).encode() + b"\n")
+        _tell(writer, {"metrics": exposition.generate_latest().decode()})
     try:
         await writer.drain()
     except ConnectionError:
@@ -207,7 +216,7 @@ async def _send_last_metrics(writer: asyncio.StreamWriter) -> None:
 def main() -> None:
     """Run the replica that the command line describes."""
     settings = ReplicaSettings.from_json(sys.argv[1])
-    os.nice(settings.niceness)
+    take_weight(settings.niceness)
     uvloop.run(Replica(settings).run())
 
 

@@ -83,16 +83,19 @@ class ReplicaProcess:
                 private_fd=private.fileno(),
                 channel_fd=theirs.fileno(),
             )
-            self._child = await Child.start(
+            self._child = Child(
                 [sys.executable, "-m", "shared.emulator.replica", settings.to_json()],
                 environment={**template.environment, "HOSTNAME": self.name},
                 folder=template.folder,
-                on_line=self._line,
                 inherit=(settings.shared_fd, settings.private_fd, settings.channel_fd),
             )
+        except OSError:
+            ours.close()
+            raise
         finally:
             private.close()
             theirs.close()
+        await self._child.follow_output(self._line)
         reader, self._writer = await asyncio.open_connection(sock=ours, limit=1 << 24)
         self._reading = asyncio.create_task(self._read(reader))
 
@@ -151,7 +154,7 @@ class ReplicaProcess:
         """Whether a probe succeeds: any answer from 200 to 399 within its time."""
         url = f"http://127.0.0.1:{self.port}{probe.http_get.path}"
         try:
-            async with http.get(url, timeout=ClientTimeout(probe.timeout_seconds), allow_redirects=False) as answer:
+            async with http.get(url, timeout=ClientTimeout(probe.timeout), allow_redirects=False) as answer:
                 return 200 <= answer.status < 400
         except (ClientError, TimeoutError, OSError):
             return False
@@ -167,14 +170,14 @@ class ReplicaProcess:
     async def _watch_one(self, http: ClientSession, probe: Probe, kind: str) -> None:
         failures = 0
         while True:
-            await asyncio.sleep(probe.period_seconds)
+            await asyncio.sleep(probe.period)
             failures = 0 if await self.probe(http, probe) else failures + 1
             if self.draining:
                 return
-            if kind == "live" and failures >= probe.failure_threshold:
+            if kind == "live" and failures >= probe.failures:
                 self._template.log.event(self.name, "error", f"liveness probe {probe.http_get.path} failed: killed")
                 self.kill()
-            healthy = failures < probe.failure_threshold if self.ready else failures == 0
+            healthy = failures < probe.failures if self.ready else failures == 0
             if kind == "ready" and healthy != self.ready:
                 self._template.log.event(self.name, "warning", f"readiness probe {'passed' if healthy else 'failed'}")
                 self.accept(healthy)

@@ -15,6 +15,7 @@ from shared.emulator.child import describe_exit
 from shared.emulator.crash_loop import CrashLoop
 from shared.emulator.listener import held_connections
 from shared.emulator.manifests import Service
+from shared.emulator.refusal import refuse_held
 from shared.emulator.replica_process import ReplicaProcess, ReplicaTemplate
 
 _SAMPLE_SECONDS = 1.0
@@ -164,6 +165,8 @@ class ServiceRunner:
         while True:
             await asyncio.sleep(_SAMPLE_SECONDS)
             self._sample()
+            if self.crashes.failing and not self.ready:
+                await refuse_held(self._template.listener, f"service {self.service.name} does not start")
             balance(self.ready)
             ticks += 1
             if ticks * _SAMPLE_SECONDS >= TICK_SECONDS:
@@ -195,7 +198,8 @@ class ServiceRunner:
         if self._stopping:
             return
         running = [replica for replica in self._replicas if not replica.draining]
-        for replica in sorted(running, key=lambda one: (one.ready, -one.started))[: len(running) - self._desired]:
+        surplus = max(0, len(running) - self._desired)
+        for replica in sorted(running, key=lambda one: (one.ready, -one.started))[:surplus]:
             self._template.log.event(replica.name, "info", f"draining: scaled to {self._desired}")
             replica.drain()
         if not self.crashes.delay:
@@ -214,6 +218,9 @@ class ServiceRunner:
         """A replica's life: start, become ready, serve, end."""
         assert self._http is not None  # noqa: S101 - set by start()
         was_ready = False
+        if self._stopping or replica.draining:
+            self._replicas.remove(replica)
+            return
         try:
             await replica.start()
             if await self._become_ready(replica):

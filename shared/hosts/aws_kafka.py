@@ -7,17 +7,19 @@ again from the first failed record of each partition on, so a partition is worke
 import asyncio
 import base64
 import binascii
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from shared.contracts import cloudevents
 from shared.contracts.cloudevents import PoisonEvent
-from shared.hosts.outcome import Handle, Handled, Outcome, run
+from shared.hosts.outcome import Handle, Handled, Outcome, ServiceAway, run
 
 if TYPE_CHECKING:
     from shared.bus.dead_letters import DeadLetterTopic
 
+_log = logging.getLogger(__name__)
 EVENT_SOURCES: Final = ("aws:SelfManagedKafka", "aws:kafka")
 
 
@@ -39,7 +41,7 @@ class PoisonRecord:
 
 
 DeadLetter = Callable[[PoisonRecord], Awaitable[None]]
-"""Puts a poison record where people find it; returns once it is safe there."""
+"""Puts a poison record where people find it; returns once it is safe there, raises `ServiceAway` when it is not."""
 
 
 class KafkaTrigger:
@@ -66,17 +68,18 @@ class KafkaTrigger:
         return self._loop.run_until_complete(handle_batch(event, self._handle, self._put_aside))
 
     async def _put_aside(self, record: PoisonRecord) -> None:
-        from shared.bus.dead_letters import DeadLetterTopic  # noqa: PLC0415 - librdkafka only when it is needed
+        # librdkafka only when it is needed
+        from confluent_kafka import KafkaException  # noqa: PLC0415
+
+        from shared.bus.dead_letters import DeadLetterTopic  # noqa: PLC0415
 
         if self._dead_letters is None:
             self._dead_letters = DeadLetterTopic(self._bootstrap_servers)
-        await self._dead_letters.put(
-            record.key,
-            record.value,
-            record.headers,
-            record.reason,
-            f"{record.topic}/{record.partition}/{record.offset}",
-        )
+        origin = f"{record.topic}/{record.partition}/{record.offset}"
+        try:
+            await self._dead_letters.put(record.key, record.value, record.headers, record.reason, origin)
+        except (BufferError, KafkaException) as error:
+            raise ServiceAway("Kafka does not take dead letters") from error
 
 
 def is_kafka_batch(event: Any) -> bool:
@@ -125,18 +128,14 @@ async def _handle_record(record: Mapping[str, Any], handle: Handle, dead_letter:
         handled = await run(handle, cloudevents.from_kafka(key, value, headers))
     except PoisonEvent as poison:
         handled = Handled(Outcome.POISON, str(poison))
-    if handled.outcome is Outcome.POISON:
-        await dead_letter(
-            PoisonRecord(
-                str(record["topic"]),
-                int(record["partition"]),
-                int(record["offset"]),
-                key,
-                value,
-                headers,
-                handled.reason,
-            )
-        )
+    if handled.outcome is not Outcome.POISON:
+        return handled
+    place = str(record["topic"]), int(record["partition"]), int(record["offset"])
+    try:
+        await dead_letter(PoisonRecord(*place, key, value, headers, handled.reason))
+    except ServiceAway as away:
+        _log.warning("a poison record was not put aside and comes again: %s", away)
+        return Handled(Outcome.RETRY, str(away))
     return handled
 
 
@@ -153,10 +152,9 @@ def _decode(record: Mapping[str, Any], name: str) -> bytes | None:
 def _headers(record: Mapping[str, Any]) -> list[tuple[str, bytes]]:
     """Read headers: a list of one-entry objects whose values are lists of signed or unsigned bytes."""
     headers = []
-    for entry in record.get("headers") or []:
-        for name, numbers in entry.items():
-            try:
-                headers.append((name, bytes(number & 0xFF for number in numbers)))
-            except TypeError:
-                raise PoisonEvent(f"header {name[:64]!a} is not a list of bytes") from None
+    try:
+        for entry in record.get("headers") or []:
+            headers += [(name, bytes(number & 0xFF for number in numbers)) for name, numbers in entry.items()]
+    except (AttributeError, TypeError):
+        raise PoisonEvent("headers are not a list of objects whose values are lists of bytes") from None
     return headers

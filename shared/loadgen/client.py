@@ -19,7 +19,7 @@ Failure = Literal["connect", "disconnected", "timeout"]
 class Recorder(Protocol):
     """Who counts how requests end."""
 
-    def answered(self, intended_ns: int, now_ns: int, status: int) -> None:
+    def answered(self, intended_ns: int, now_ns: int, status: int, body: bytes) -> None:
         """A request was answered."""
         ...
 
@@ -116,7 +116,7 @@ class LoadClient:
     def answered(self, connection: Connection) -> None:
         """`Owner`: count the answer and free the connection."""
         self.in_flight -= 1
-        self._recorder.answered(connection.intended_ns, time.monotonic_ns(), connection.status)
+        self._recorder.answered(connection.intended_ns, time.monotonic_ns(), connection.status, connection.body)
         if connection.reusable:
             self._idle.append(connection)
             self._slot_free()

@@ -12,6 +12,7 @@ from shared.loadgen.client import Failure
 from shared.loadgen.histogram import Histogram
 
 _FIRST_ERROR_STATUS = 400
+_DEGRADED = b'"degraded":true'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +50,7 @@ class RunRecorder:
         self.latencies = Histogram()
         self.statuses: Counter[int] = Counter()
         self.failures: Counter[str] = Counter()
+        self.degraded = 0
         self.reconnects = 0
         self.late = 0
         self.late_by_generator = 0
@@ -57,8 +59,9 @@ class RunRecorder:
         self._answered = 0
         self._failed = 0
 
-    def answered(self, intended_ns: int, now_ns: int, status: int) -> None:
+    def answered(self, intended_ns: int, now_ns: int, status: int, body: bytes) -> None:
         """Count an answer."""
+        self.degraded += _DEGRADED in body
         self.statuses[status] += 1
         self._answered += 1
         if status < _FIRST_ERROR_STATUS:

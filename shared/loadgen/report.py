@@ -25,6 +25,7 @@ class LoadReport:
         failed: Requests without an answer or with a status of 400 or more.
         statuses: Answers by HTTP status.
         failures: Requests without an answer, by cause: "connect", "disconnected", "timeout", "unsent".
+        degraded: Decisions made without the card's history; they are cheaper, so latencies with many of them flatter.
         reconnected: Requests sent once more because their reused connection had been closed before any answer.
         late: Requests sent 10 ms or more after they were due; their latencies include the wait.
         late_by_generator: Those of them for which a connection had been free: this machine was too slow, and the
@@ -44,6 +45,7 @@ class LoadReport:
     failed: int
     statuses: Mapping[str, int]
     failures: Mapping[str, int]
+    degraded: int
     reconnected: int
     late: int
     late_by_generator: int

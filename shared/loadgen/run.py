@@ -215,6 +215,7 @@ class _Run:
             failed=recorder.total_failed,
             statuses={str(status): count for status, count in sorted(recorder.statuses.items())},
             failures=dict(sorted(recorder.failures.items())),
+            degraded=recorder.degraded,
             reconnected=recorder.reconnects,
             late=recorder.late,
             late_by_generator=recorder.late_by_generator,

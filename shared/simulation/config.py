@@ -107,13 +107,12 @@ class SimulationConfig:
         """Number of cards whose natural activity gives the asked volume."""
         return max(SMALLEST_POPULATION, round(self.transactions_per_day / TRANSACTIONS_PER_CARD_AND_DAY))
 
-    def share(self, pattern: Pattern, day: int) -> float:
-        """Return the share of all transactions that `pattern` has on a day counted from the start."""
-        begun = day + 1 > self.onset_days.get(pattern, float("-inf"))
-        return self.fraud_share * self.mix.get(pattern, 0.0) if begun else 0.0
-
     def onset_ms(self, pattern: Pattern) -> int:
         """Return the event time before which `pattern` does not occur; 0 when it always did."""
         if pattern not in self.onset_days:
             return 0
         return self.start_ms + int(self.onset_days[pattern] * DAY_MS)
+
+    def share(self, pattern: Pattern) -> float:
+        """Return the share of all transactions that `pattern` has once it is on."""
+        return self.fraud_share * self.mix.get(pattern, 0.0)

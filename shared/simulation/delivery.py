@@ -54,7 +54,9 @@ def plan(config: SimulationConfig, rng: np.random.Generator, rows: Rows) -> Deli
     shortest, longest = (days * DAY_MS for days in config.label_delay_days)
     position = rng.triangular(0.0, _LIKELIEST_DELAY, 1.0, count)
     delay = np.rint(shortest + (longest - shortest) * position).astype(np.int64)
-    label = np.where(rows.pattern == GENUINE, NEVER, rows.time_ms + delay)
+    # Nobody can find a fraud that has not arrived yet, however short the delay.
+    known = np.maximum(rows.time_ms + delay, arrival + 1)
+    label = np.where(rows.pattern == GENUINE, NEVER, known)
     return DeliveryPlan(arrival, duplicate, label)
 
 

@@ -1,6 +1,6 @@
-"""The six patterns of fraud, as episodes that begin on a given day of event time.
+"""The six patterns of fraud, as episodes that begin within a given span of event time.
 
-Each function makes the episodes of one day: `(scene, rng, start_ms, count) -> Rows`, where `count` is the expected
+Each function makes the episodes of one span: `(scene, rng, start_ms, count) -> Rows`, where `count` is the expected
 number of fraudulent transactions. A part of every pattern is careful fraud that looks like anybody's purchases.
 """
 
@@ -14,9 +14,9 @@ from shared.simulation.categories import ECOMMERCE, names
 from shared.simulation.cities import CITIES, distances_km
 from shared.simulation.config import DAY_MS, GENUINE, HOUR_MS, MINUTE_MS, PATTERNS, Pattern
 from shared.simulation.habits import Habits, channels
-from shared.simulation.merchants import ONLINE, Merchants, category_of, place_of
+from shared.simulation.merchants import ONLINE, Merchants, place_of
 from shared.simulation.noise import Floats, Ints, Purpose, uniform
-from shared.simulation.population import Population
+from shared.simulation.population import MEAN_ACTIVITY, Population
 from shared.simulation.rows import Rows
 
 _TESTED_AT = names("gift_cards", "online_marketplace", "crypto", "gambling", "entertainment", "electronics")
@@ -34,8 +34,8 @@ _SPREE_AT = names(
 )
 _ORDINARY = names("grocery", "restaurant", "clothing", "online_marketplace", "entertainment", "electronics")
 _ABROAD_AT = names("electronics", "jewelry", "money_transfer", "money_transfer", "clothing", "gift_cards", "restaurant")
-_SKIMMED_AT = names("grocery", "restaurant", "fuel", "pharmacy", "clothing", "online_marketplace")
-_CAREFUL = 0.10
+_SKIMMED_AT = names("grocery", "restaurant", "fuel", "pharmacy", "clothing", "entertainment")
+_CAREFUL = 0.08
 _FAR_KM = 1_500.0
 _COMPROMISE_DAYS = 28
 _STOLEN_PER_DAY = 2.5
@@ -43,16 +43,17 @@ _STOLEN_PER_DAY = 2.5
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Where fraud happens: the people, their merchants and their habits."""
+    """Where fraud happens: the people, their merchants and their habits; and the time within which episodes begin."""
 
     population: Population
     directory: Merchants
     habits: Habits
+    span_ms: int
 
 
 def card_testing(scene: Scene, rng: np.random.Generator, start_ms: int, count: float) -> Rows:
     """Bursts of small online amounts at one merchant within minutes; half of the cards are then emptied."""
-    mean_size = 12.5
+    mean_size = 12.0
     owner, size = _episodes(rng, count / mean_size, 6, 16)
     card, begin = _victims(scene, rng, start_ms, len(size))
     slow = rng.random(len(size)) < _CAREFUL
@@ -88,7 +89,7 @@ def stolen_card_spree(scene: Scene, rng: np.random.Generator, start_ms: int, cou
     hidden = careful[owner]
     category = np.where(hidden, rng.choice(_ORDINARY, len(owner)), rng.choice(_SPREE_AT, len(owner)))
     merchant = scene.directory.anywhere(rng, city[owner], category)
-    factor = np.where(hidden, 1.2, np.exp(rng.normal(1.5, 0.4, len(owner))))
+    factor = np.where(hidden, 1.2, np.exp(rng.normal(1.6, 0.4, len(owner))))
     amount = scene.habits.amounts(rng, card[owner], category, factor)
     return _fraud(rng, card[owner], time_ms, merchant, amount, Pattern.STOLEN_CARD_SPREE)
 
@@ -122,19 +123,21 @@ def compromised_merchant(scene: Scene, rng: np.random.Generator, start_ms: int, 
     A fixed number of merchants is compromised at any time, each for four weeks. The victims are their regulars, so that
     only labels, gathered by merchant, give them away.
     """
-    total = int(rng.poisson(count))
-    slots = max(1, round(count / _STOLEN_PER_DAY))
-    merchants = _compromised(scene, start_ms // DAY_MS, slots)
-    assigned = rng.integers(0, slots, total)
-    cards = np.empty(total, dtype=np.int64)
-    for slot in np.unique(assigned):
-        chosen = assigned == slot
-        regulars = scene.directory.regulars(int(merchants[slot]))
-        cards[chosen] = rng.choice(regulars, int(chosen.sum()))
-    time_ms = _waking(scene, rng, cards, rng.integers(start_ms, start_ms + DAY_MS, total), start_ms)
-    merchant = merchants[assigned]
-    amount = scene.habits.amounts(rng, cards, category_of(merchant))
-    return _fraud(rng, cards, time_ms, merchant, amount, Pattern.COMPROMISED_MERCHANT)
+    attempts = int(rng.poisson(count / MEAN_ACTIVITY))
+    slots = max(1, round(count * DAY_MS / scene.span_ms / _STOLEN_PER_DAY))
+    resident, category = _compromised(scene, start_ms // DAY_MS, slots)
+    slot = rng.integers(0, slots, attempts)
+    card = np.empty(attempts, dtype=np.int64)
+    for chosen in np.unique(slot):
+        theirs = slot == chosen
+        regulars = scene.directory.regulars(int(resident[chosen]), int(category[chosen]))
+        card[theirs] = rng.choice(regulars, int(theirs.sum()))
+    time_ms = rng.integers(start_ms, start_ms + scene.span_ms, attempts)
+    awake = np.flatnonzero(rng.random(attempts) < scene.population.activity(card, time_ms))
+    card, time_ms, slot = card[awake], time_ms[awake], slot[awake]
+    merchant = scene.directory.favourite(resident, category)[slot]
+    amount = scene.habits.amounts(rng, card, category[slot])
+    return _fraud(rng, card, time_ms, merchant, amount, Pattern.COMPROMISED_MERCHANT)
 
 
 def account_takeover(scene: Scene, rng: np.random.Generator, start_ms: int, count: float) -> Rows:
@@ -158,14 +161,14 @@ def large_one_off(scene: Scene, rng: np.random.Generator, start_ms: int, count: 
     category = rng.choice(_CASHED_AT, total)
     place = np.where(rng.random(total) < 0.65, ONLINE, scene.habits.present(card, time_ms))
     merchant = scene.directory.anywhere(rng, place, category)
-    factor = np.where(rng.random(total) < _CAREFUL, 1.5, np.exp(rng.uniform(2.5, 3.6, total)))
+    factor = np.where(rng.random(total) < _CAREFUL, 1.5, np.exp(rng.uniform(2.7, 3.8, total)))
     amount = scene.habits.amounts(rng, card, category, factor)
     return _fraud(rng, card, time_ms, merchant, amount, Pattern.LARGE_ONE_OFF)
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How a pattern is made, and for how many days after its beginning an episode may go on."""
+    """How a pattern is made, and for how many days after the span in which it begins an episode may go on."""
 
     make: Callable[[Scene, np.random.Generator, int, float], Rows]
     reach_days: int
@@ -173,12 +176,12 @@ class Recipe:
 
 RECIPES: Mapping[Pattern, Recipe] = MappingProxyType(
     {
-        Pattern.CARD_TESTING: Recipe(card_testing, 2),
-        Pattern.STOLEN_CARD_SPREE: Recipe(stolen_card_spree, 3),
-        Pattern.IMPOSSIBLE_TRAVEL: Recipe(impossible_travel, 2),
-        Pattern.COMPROMISED_MERCHANT: Recipe(compromised_merchant, 1),
-        Pattern.ACCOUNT_TAKEOVER: Recipe(account_takeover, 13),
-        Pattern.LARGE_ONE_OFF: Recipe(large_one_off, 1),
+        Pattern.CARD_TESTING: Recipe(card_testing, 1),
+        Pattern.STOLEN_CARD_SPREE: Recipe(stolen_card_spree, 2),
+        Pattern.IMPOSSIBLE_TRAVEL: Recipe(impossible_travel, 1),
+        Pattern.COMPROMISED_MERCHANT: Recipe(compromised_merchant, 0),
+        Pattern.ACCOUNT_TAKEOVER: Recipe(account_takeover, 12),
+        Pattern.LARGE_ONE_OFF: Recipe(large_one_off, 0),
     }
 )
 
@@ -191,7 +194,7 @@ def _episodes(rng: np.random.Generator, expected: float, least: int, most: int) 
 
 def _victims(scene: Scene, rng: np.random.Generator, start_ms: int, count: int) -> tuple[Ints, Ints]:
     """Draw cards, by how much they are used, and the moments at which their fraud begins."""
-    return scene.population.draw(rng, count), rng.integers(start_ms, start_ms + DAY_MS, count)
+    return scene.population.draw(rng, count), rng.integers(start_ms, start_ms + scene.span_ms, count)
 
 
 def _running_total(owner: Ints, steps: Floats) -> Ints:
@@ -202,23 +205,18 @@ def _running_total(owner: Ints, steps: Floats) -> Ints:
     return (total - total[np.searchsorted(owner, owner)]).astype(np.int64)
 
 
-def _waking(scene: Scene, rng: np.random.Generator, card: Ints, time_ms: Ints, start_ms: int) -> Ints:
-    """Move times to others of the same day until they suit the cards' own rhythm (at most a dozen tries)."""
-    for _ in range(12):
-        odd = rng.random(len(card)) >= scene.population.activity(card, time_ms)
-        time_ms = np.where(odd, rng.integers(start_ms, start_ms + DAY_MS, len(card)), time_ms)
-    return time_ms
+def _compromised(scene: Scene, day: int, slots: int) -> tuple[Ints, Ints]:
+    """Return who leads to the merchants that are compromised on a day since 1970, one per slot.
 
-
-def _compromised(scene: Scene, day: int, slots: int) -> Ints:
-    """Return the merchants that are compromised on a day (counted from 1970), one per slot."""
+    A compromised merchant is the favourite of some resident: returned are that card, and the category.
+    """
     slot = np.arange(slots)
     seed = scene.population.seed
     phase = uniform(seed, Purpose.COMPROMISE, slot, 0) * _COMPROMISE_DAYS
     period = ((day + phase) // _COMPROMISE_DAYS).astype(np.int64)
     resident = (uniform(seed, Purpose.COMPROMISE, slot, period, 1) * scene.population.size).astype(np.int64)
     kind = (uniform(seed, Purpose.COMPROMISE, slot, period, 2) * len(_SKIMMED_AT)).astype(np.int64)
-    return scene.directory.favourite(resident, scene.population.home[resident].astype(np.int64), _SKIMMED_AT[kind])
+    return resident, _SKIMMED_AT[kind]
 
 
 def _fraud(rng: np.random.Generator, card: Ints, time_ms: Ints, merchant: Ints, amount: Ints, pattern: Pattern) -> Rows:

@@ -4,7 +4,7 @@ import numpy as np
 
 from shared.simulation import categories, merchants
 from shared.simulation.categories import ATM, CONTACTLESS, ECOMMERCE, INDEX, MOTO, POS, names
-from shared.simulation.config import DAY_MS, GENUINE, HOUR_MS
+from shared.simulation.config import GENUINE, HOUR_MS
 from shared.simulation.merchants import ONLINE, Merchants
 from shared.simulation.noise import Floats, Ints
 from shared.simulation.population import NOWHERE, Population, is_weekend
@@ -47,22 +47,23 @@ class Habits:
             missing -= len(chosen)
         return Rows.concat(parts)
 
-    def lookalikes(self, rng: np.random.Generator, start_ms: int, count: float) -> Rows:
-        """Make genuine sprees of one day: shopping trips, gaming evenings, and single big tickets.
+    def lookalikes(self, rng: np.random.Generator, start_ms: int, span_ms: int, count: float) -> Rows:
+        """Make genuine sprees: shopping trips, gaming evenings, and single big tickets.
 
         Args:
             rng: Source of the choices.
-            start_ms: Beginning of the day of event time.
+            start_ms: Beginning of the span of event time.
+            span_ms: Its length.
             count: Expected number of transactions.
 
         Returns:
-            Transactions that begin within the day and end at most four hours after it.
+            Transactions that begin within the span and end at most four hours after it.
         """
         return Rows.concat(
             [
-                self._spree(rng, start_ms, 0.5 * count, _SHOPPING, longest_ms=4 * HOUR_MS),
-                self._spree(rng, start_ms, 0.3 * count, _GAMES, longest_ms=HOUR_MS),
-                self._big_tickets(rng, start_ms, 0.2 * count),
+                self._spree(rng, start_ms, span_ms, 0.6 * count, _SHOPPING, longest_ms=4 * HOUR_MS),
+                self._spree(rng, start_ms, span_ms, 0.2 * count, _GAMES, longest_ms=HOUR_MS),
+                self._big_tickets(rng, start_ms, span_ms, 0.2 * count),
             ]
         )
 
@@ -96,15 +97,17 @@ class Habits:
         merchant = self._directory.visited(rng, card, place, category)
         return Rows(card, time_ms, merchant, amount, channels(rng, merchant, amount), np.full(count, GENUINE))
 
-    def _spree(self, rng: np.random.Generator, start_ms: int, count: float, wares: Ints, longest_ms: int) -> Rows:
+    def _spree(
+        self, rng: np.random.Generator, start_ms: int, span_ms: int, count: float, wares: Ints, longest_ms: int
+    ) -> Rows:
         """Make runs of 3 to 8 purchases each: around several shops, or again and again at one merchant."""
         episodes = rng.poisson(count / 5.0)
         size = rng.integers(3, 8, episodes, endpoint=True)[:episodes]
         owner = np.repeat(np.arange(episodes), size)
         card = self._population.draw(rng, episodes)[owner]
-        begin = rng.integers(start_ms, start_ms + DAY_MS, episodes)
-        span = rng.uniform(0.1, 1.0, episodes) * longest_ms
-        time_ms = begin[owner] + (rng.random(len(owner)) * span[owner]).astype(np.int64)
+        begin = rng.integers(start_ms, start_ms + span_ms, episodes)
+        length = rng.uniform(0.1, 1.0, episodes) * longest_ms
+        time_ms = begin[owner] + (rng.random(len(owner)) * length[owner]).astype(np.int64)
         where = self.present(card, begin[owner])
         one_shop = longest_ms <= HOUR_MS
         category = rng.choice(wares, episodes)[owner] if one_shop else rng.choice(wares, len(owner))
@@ -115,10 +118,10 @@ class Habits:
         amount = self.amounts(rng, card, category, 0.7 if one_shop else 1.2)
         return Rows(card, time_ms, merchant, amount, channels(rng, merchant, amount), np.full(len(card), GENUINE))
 
-    def _big_tickets(self, rng: np.random.Generator, start_ms: int, count: float) -> Rows:
+    def _big_tickets(self, rng: np.random.Generator, start_ms: int, span_ms: int, count: float) -> Rows:
         total = rng.poisson(count)
         card = self._population.draw(rng, total)
-        time_ms = rng.integers(start_ms, start_ms + DAY_MS, total)
+        time_ms = rng.integers(start_ms, start_ms + span_ms, total)
         category = rng.choice(_BIG_TICKETS, total)
         online = rng.random(total) < categories.ONLINE[category]
         place = np.where(online, ONLINE, self.present(card, time_ms))

@@ -8,7 +8,7 @@ import numpy as np
 
 from shared.simulation.categories import CATEGORIES
 from shared.simulation.cities import CITIES, CUMULATIVE_WEIGHT
-from shared.simulation.noise import Floats, Ints, Purpose, uniform
+from shared.simulation.noise import Ints, Purpose, uniform
 from shared.simulation.population import Population
 
 ONLINE = len(CITIES)
@@ -69,21 +69,20 @@ class Merchants:
         count = self._count[place, category]
         return code(place, category, (rng.random(len(place)) * count).astype(np.int64))
 
-    def favourite(self, card: Ints, city: Ints, category: Ints) -> Ints:
-        """Return the merchant in `city` at which each card buys most of a category."""
-        return code(city, category, self._favourite(card, city, category, np.zeros_like(card)))
+    def favourite(self, card: Ints, category: Ints) -> Ints:
+        """Return the merchant near home at which each card buys most of a category."""
+        home = self._population.home[card].astype(np.int64)
+        return code(home, category, self._favourite(card, home, category, np.zeros_like(card)))
 
-    def regulars(self, merchant: int) -> Ints:
-        """Return the cards of the merchant's city that have it among their favourites, most active use first."""
-        place = np.array([merchant]) // (NUMBERS * len(CATEGORIES))
-        residents = self._population.residents(int(place[0]))
-        category = np.full(len(residents), merchant // NUMBERS % len(CATEGORIES))
-        where = np.full(len(residents), place[0])
-        found = [
-            residents[self._favourite(residents, where, category, np.full(len(residents), rank)) == merchant % NUMBERS]
-            for rank in range(len(_FAVOURITES))
-        ]
-        return np.concatenate(found)
+    def regulars(self, card: int, category: int) -> Ints:
+        """Return the neighbours of a card that have its favourite merchant among theirs, itself included."""
+        neighbours = self._population.neighbours(card)
+        home = np.full(len(neighbours), self._population.home[card], dtype=np.int64)
+        categories = np.full(len(neighbours), category)
+        ranks = [np.full(len(neighbours), rank) for rank in range(len(_FAVOURITES))]
+        favourites = [code(home, categories, self._favourite(neighbours, home, categories, rank)) for rank in ranks]
+        merchant = self.favourite(np.array([card]), np.array([category]))[0]
+        return neighbours[np.any(np.stack(favourites) == merchant, axis=0)]
 
     def head_office(self, merchant: Ints) -> Ints:
         """Return the city index of each merchant's head office; for a physical merchant its own city."""
@@ -97,7 +96,12 @@ class Merchants:
         return np.where(place == ONLINE, -1, place)
 
     def _favourite(self, card: Ints, place: Ints, category: Ints, rank: Ints) -> Ints:
-        # Squared and cubed, so that some merchants are everybody's favourite, online ones above all.
-        drawn: Floats = uniform(self._seed, Purpose.FAVOURITE, card, category, rank, place == ONLINE)
-        skewed = np.where(place == ONLINE, drawn**3, drawn**1.5)
-        return np.asarray((skewed * self._count[place, category]).astype(np.int64))
+        online = place == ONLINE
+        count = self._count[place, category]
+        drawn = uniform(self._seed, Purpose.FAVOURITE, card, category, rank, online)
+        # Skewed, so that some merchants are everybody's favourite, online ones above all.
+        of_all = (drawn**3 * count).astype(np.int64)
+        home = self._population.home[card]
+        nearby = np.maximum(count // self._population.neighbourhoods[home], 1)
+        local = (self._population.neighbourhood[card] * nearby + (drawn**1.5 * nearby).astype(np.int64)) % count
+        return np.where(online, of_all, local)

@@ -31,6 +31,7 @@ class Purpose(IntEnum):
     TRIP = 8
     MERCHANT_PLACE = 9
     COMPROMISE = 10
+    NEIGHBOURHOOD = 11
     GENUINE = 20
     EPISODES = 21
     DELIVERY = 22

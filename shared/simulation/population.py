@@ -17,47 +17,70 @@ TRIP_LONGEST_DAYS = 9.0
 TRIP_CHANCE = 0.45
 CRUISE_KM_PER_HOUR = 750.0
 PAYDAYS = np.array([1, 5, 15, 25, 28])
+NEIGHBOURHOOD_SIZE = 1_000
 _SALARY_BOOST = 0.45
+_SALARY_FADES_DAYS = 6.0
+_LIVELIEST_HOUR = max(WEEKDAY_HOURS.max(), WEEKEND_HOURS.max())
+_AT_ONCE = 1 << 18  # bounds the memory of making millions of cards
+
+MEAN_ACTIVITY = float(
+    (5 * WEEKDAY_HOURS.mean() + 2 * WEEKEND_HOURS.mean())
+    / (7 * _LIVELIEST_HOUR)
+    * (1 + _SALARY_BOOST * np.exp(-np.arange(31) / _SALARY_FADES_DAYS).mean())
+    / (1 + _SALARY_BOOST)
+)
+"""Mean of `Population.activity` over cards and times."""
 
 
 class Population:
     """All cards of a simulation.
 
+    Cards live in neighbourhoods of some thousand, which share their local merchants.
+
     Attributes:
         size: Number of cards; they are indexed 0 to size - 1.
         home: Index of each card's home city.
+        neighbourhoods: Number of neighbourhoods of each city.
+        neighbourhood: Each card's neighbourhood, numbered within its city.
     """
 
     def __init__(self, seed: int, size: int) -> None:
         self.seed = seed
         self.size = size
-        cards = np.arange(size)
-        self.home = _home(seed, cards)
-        activity = np.exp(0.5 * normal(seed, Purpose.ACTIVITY, cards))
-        self._cumulative_activity = np.cumsum(activity)
-        self._residents = np.argsort(self.home, kind="stable").astype(np.int32)
-        self._first_resident = np.searchsorted(self.home[self._residents], np.arange(len(CITIES) + 1))
+        parts = [np.arange(begin, min(begin + _AT_ONCE, size)) for begin in range(0, size, _AT_ONCE)]
+        self.home = np.concatenate([_home(seed, cards) for cards in parts])
+        residents = np.bincount(self.home, minlength=len(CITIES))
+        self.neighbourhoods = np.maximum(-(-residents // NEIGHBOURHOOD_SIZE), 1)
+        self.neighbourhood = np.concatenate([self._neighbourhood(cards) for cards in parts])
+        self._first_neighbourhood = np.concatenate([[0], np.cumsum(self.neighbourhoods)])
+        address = (self._first_neighbourhood[self.home] + self.neighbourhood).astype(np.int32)
+        self._by_address = np.argsort(address, kind="stable").astype(np.int32)
+        self._first_at = np.concatenate([[0], np.cumsum(np.bincount(address, minlength=self.neighbourhoods.sum()))])
+        self._cumulative_activity = np.concatenate([np.exp(0.5 * normal(seed, Purpose.ACTIVITY, c)) for c in parts])
+        np.cumsum(self._cumulative_activity, out=self._cumulative_activity)
 
     def draw(self, rng: np.random.Generator, count: int) -> Ints:
         """Draw cards with replacement, each by how active it is."""
         point = rng.random(count) * self._cumulative_activity[-1]
         return np.asarray(np.searchsorted(self._cumulative_activity, point, side="right"))
 
-    def residents(self, city: int) -> Ints:
-        """Return the cards whose home is `city`."""
-        return self._residents[self._first_resident[city] : self._first_resident[city + 1]].astype(np.int64)
+    def neighbours(self, card: int) -> Ints:
+        """Return the cards of a card's neighbourhood, itself included."""
+        address = self._first_neighbourhood[self.home[card]] + self.neighbourhood[card]
+        theirs = slice(self._first_at[address], self._first_at[address + 1])
+        cards: Ints = self._by_address[theirs].astype(np.int64)
+        return cards
 
     def local_time_ms(self, card: Ints, time_ms: Ints) -> Ints:
         """Return the wall-clock time at home, in milliseconds like a UTC time."""
-        return time_ms + UTC_OFFSET_MS[self.home[card]]
+        return np.asarray(time_ms + UTC_OFFSET_MS[self.home[card]])
 
     def activity(self, card: Ints, time_ms: Ints) -> Floats:
         """Return how likely a card buys at a time, relative to its liveliest hour: nights, weekends and salary."""
         local = self.local_time_ms(card, time_ms)
         hour = local // HOUR_MS % 24
         by_hour = np.where(is_weekend(local), WEEKEND_HOURS[hour], WEEKDAY_HOURS[hour])
-        liveliest = max(WEEKDAY_HOURS.max(), WEEKEND_HOURS.max())
-        return np.asarray(by_hour / liveliest * self.affluence(card, local) / (1 + _SALARY_BOOST))
+        return np.asarray(by_hour / _LIVELIEST_HOUR * self.affluence(card, local) / (1 + _SALARY_BOOST))
 
     def affluence(self, card: Ints, local_ms: Ints) -> Floats:
         """Return the salary cycle's factor: highest on payday, fading over the following week."""
@@ -65,7 +88,7 @@ class Population:
         date = (local_ms // DAY_MS).astype("datetime64[D]")
         day_of_month = (date - date.astype("datetime64[M]")).astype(np.int64) + 1
         since = (day_of_month - payday) % 31
-        return np.asarray(1 + _SALARY_BOOST * np.exp(-since / 6.0))
+        return np.asarray(1 + _SALARY_BOOST * np.exp(-since / _SALARY_FADES_DAYS))
 
     def spending(self, card: Ints) -> Floats:
         """Return the logarithm of each card's spending level, 0 for a typical card."""
@@ -98,6 +121,10 @@ class Population:
         away = travels & (destination != home) & (within >= begin) & (within < begin + length)
         on_the_way = away & ((within < begin + flight) | (within >= begin + length - flight))
         return np.where(on_the_way, NOWHERE, np.where(away, destination, home))
+
+    def _neighbourhood(self, card: Ints) -> npt.NDArray[np.int16]:
+        number = uniform(self.seed, Purpose.NEIGHBOURHOOD, card) * self.neighbourhoods[self.home[card]]
+        return np.asarray(number, dtype=np.int16)
 
 
 def is_weekend(local_ms: Ints) -> Mask:

@@ -4,7 +4,7 @@ A block is a span of event time that depends on the configuration alone, and eve
 generator. What a caller reads at a time, and how far, therefore never changes what it reads.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 
@@ -19,11 +19,12 @@ from shared.simulation.noise import Purpose, generator
 from shared.simulation.population import Population
 from shared.simulation.rows import Rows
 
-LOOKALIKE_SHARE = 0.009
+LOOKALIKE_SHARE = 0.007
 LARGEST_BLOCK = 10_000
+LARGEST_SPAN = 250_000
 _BLOCK_MINUTES = (1_440, 720, 360, 180, 60, 30, 15, 5, 1)
-_DAYS_BEFORE = 1 << 10  # keys of generators must not be negative; episodes begin some days before the start
-_LOOKALIKE_DAYS = 2
+_SPAN_MINUTES = (1_440, 360, 60, 10)
+_SPANS_BEFORE = 1 << 20  # keys of generators must not be negative; episodes begin some days before the start
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +53,23 @@ class Traffic:
         self.config = config
         self.population = Population(config.seed, config.cards)
         self.merchants = Merchants(self.population)
-        self.block_ms = _block_ms(config.transactions_per_day)
+        self.block_ms = _largest_span_ms(config.transactions_per_day, _BLOCK_MINUTES, LARGEST_BLOCK)
+        # Episodes are made for longer spans than blocks, since they last longer: days with few cards, hours with many.
+        self._span_ms = _largest_span_ms(config.transactions_per_day, _SPAN_MINUTES, LARGEST_SPAN)
         habits = Habits(self.population, self.merchants)
-        self._scene = Scene(self.population, self.merchants, habits)
+        self._scene = Scene(self.population, self.merchants, habits, self._span_ms)
 
     def blocks(self) -> Iterator[Block]:
         """Yield the transactions of one block after another, in event-time order, from the start on for ever."""
         first = 0
         pending = Rows.concat([])
-        next_day = -max(recipe.reach_days for recipe in RECIPES.values())
+        span = -max(recipe.reach_days for recipe in RECIPES.values()) * DAY_MS // self._span_ms
         for index in count():
             begin = self.config.start_ms + index * self.block_ms
             end = begin + self.block_ms
-            while self.config.start_ms + next_day * DAY_MS < end:
-                pending = Rows.concat([pending, self._episodes_of_day(next_day)]).by_time()
-                next_day += 1
+            while self.config.start_ms + span * self._span_ms < end:
+                pending = Rows.concat([pending, self._episodes(span)]).by_time()
+                span += 1
             left, right = np.searchsorted(pending.time_ms, [begin, end])
             episodes, pending = pending.take(slice(left, right)), pending.take(slice(right, None))
             rows = Rows.concat([episodes, self._everyday(index, begin, end)]).by_time()
@@ -81,25 +84,31 @@ class Traffic:
         expected = config.transactions_per_day * (end - begin) / DAY_MS * share
         return self._scene.habits.everyday(rng, begin, end, int(rng.poisson(expected)))
 
-    def _episodes_of_day(self, day: int) -> Rows:
-        """Make everything that begins on a day; fraud of a pattern not before its onset."""
+    def _episodes(self, span: int) -> Rows:
+        """Make everything that begins within a span, counted from the start; no fraud before its onset."""
         config = self.config
-        begin = config.start_ms + day * DAY_MS
+        begin = config.start_ms + span * self._span_ms
+        volume = config.transactions_per_day * self._span_ms / DAY_MS
         parts = []
         for number, (pattern, recipe) in enumerate(RECIPES.items()):
-            expected = config.transactions_per_day * config.share(pattern, day)
-            if day >= -recipe.reach_days and expected > 0:
-                rng = generator(config.seed, Purpose.EPISODES, config.start_ms, number, day + _DAYS_BEFORE)
-                rows = recipe.make(self._scene, rng, begin, expected)
-                parts.append(rows.take(rows.time_ms >= config.onset_ms(pattern)))
-        if day >= -_LOOKALIKE_DAYS:
-            rng = generator(config.seed, Purpose.EPISODES, config.start_ms, len(RECIPES), day + _DAYS_BEFORE)
-            parts.append(self._scene.habits.lookalikes(rng, begin, config.transactions_per_day * LOOKALIKE_SHARE))
+            expected = volume * config.share(pattern)
+            onset = config.onset_ms(pattern)
+            reaches = begin + self._span_ms + recipe.reach_days * DAY_MS > config.start_ms
+            if expected > 0 and reaches and begin + self._span_ms > onset:
+                rows = recipe.make(self._scene, self._episode_generator(number, span), begin, expected)
+                parts.append(rows.take(rows.time_ms >= onset))
+        if span * self._span_ms >= -DAY_MS:
+            rng = self._episode_generator(len(RECIPES), span)
+            parts.append(self._scene.habits.lookalikes(rng, begin, self._span_ms, volume * LOOKALIKE_SHARE))
         return Rows.concat(parts)
 
+    def _episode_generator(self, number: int, span: int) -> np.random.Generator:
+        return generator(self.config.seed, Purpose.EPISODES, self.config.start_ms, number, span + _SPANS_BEFORE)
 
-def _block_ms(transactions_per_day: float) -> int:
-    for minutes in _BLOCK_MINUTES:
-        if transactions_per_day * minutes / 1_440 <= LARGEST_BLOCK:
+
+def _largest_span_ms(transactions_per_day: float, choices: Sequence[int], most: int) -> int:
+    """Return the longest of the spans (minutes, longest first) that holds at most so many transactions."""
+    for minutes in choices:
+        if transactions_per_day * minutes / 1_440 <= most:
             return minutes * MINUTE_MS
-    return MINUTE_MS
+    return choices[-1] * MINUTE_MS

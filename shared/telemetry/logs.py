@@ -9,6 +9,7 @@ from typing import Any
 from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.orjson import OrjsonFormatter
 
+from shared.contracts.card_numbers import mask_card_numbers
 from shared.telemetry import tracing
 
 
@@ -27,9 +28,13 @@ class _Formatter(OrjsonFormatter):
             log_data["trace_id"] = trace.trace_id
         super().add_fields(log_data, record, message_dict)
 
+    def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
+        # Whoever sends an event chooses its id, and a library's exception may quote its data.
+        return {name: mask_card_numbers(value) if isinstance(value, str) else value for name, value in log_data.items()}
+
 
 def configure(service: str, level: str | None = None) -> None:
-    """Send all logging of this process to standard error as JSON lines.
+    """Send all logging of this process to standard error as JSON lines, card numbers masked.
 
     Args:
         service: Name of the function.

@@ -5,7 +5,7 @@ import re
 from contextvars import ContextVar
 from typing import NamedTuple
 
-_TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?")
+_TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _current: ContextVar["Trace | None"] = ContextVar("trace", default=None)
 
 
@@ -35,8 +35,9 @@ def continue_trace(traceparent: str | None) -> Trace:
     if traceparent is not None:
         match = _TRACEPARENT.fullmatch(traceparent)
         if match is not None:
-            version, trace_id, parent_id, flags = match.groups()
-            if version != "ff" and trace_id != "0" * 32 and parent_id != "0" * 16:
+            version, trace_id, parent_id, flags, more = match.groups()
+            known = version != "ff" and not (version == "00" and more)
+            if known and trace_id != "0" * 32 and parent_id != "0" * 16:
                 return Trace(trace_id, f"{random.getrandbits(64) or 1:016x}", flags)
     return start_trace(sampled=False)
 

@@ -6,20 +6,21 @@ import contextlib
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Protocol
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from shared.emulator.delivery.client_log import CLIENT_LOG
+from shared.emulator.delivery.lag import Key, LogPosition, read_positions
 from shared.emulator.delivery.plan import SourcePlan
 from shared.emulator.delivery.record import Record
-
-Key = tuple[str, int]
-"""Topic and partition."""
 
 _BATCH: Final = 200
 _BATCHES_AHEAD: Final = 2
 _POLL: Final = 0.1
+_LOOK_EVERY: Final = 2.0
 _BROKER_TIMEOUT: Final = 10.0
 REVOKE_GRACE: Final = 5.0
 """Seconds that requests of a partition given to another member may take to finish, so that they are not repeated."""
@@ -42,6 +43,9 @@ class GroupHandler(Protocol):
 
     def committed(self, offsets: Mapping[Key, int | None]) -> None:
         """The broker answered a commit: the offset it has now, or None when it refused."""
+
+    def positioned(self, positions: Mapping[Key, LogPosition]) -> None:
+        """Where the group stands, by the broker's word; told every two seconds."""
 
     def problem(self, message: str) -> None:
         """Something went wrong with the broker or the group; the consumer goes on by itself."""
@@ -104,13 +108,17 @@ class GroupConsumer:
                 self._stopping.wait(1.0)
 
     def _take_part(self) -> None:
-        consumer = Consumer(self._config(), logger=_log)
+        consumer = Consumer(self._config(), logger=CLIENT_LOG)
         try:
             consumer.subscribe(
                 list(self._plan.topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
             )
+            look = time.monotonic()
             while not self._stopping.is_set():
                 self._obey(consumer)
+                if time.monotonic() >= look:
+                    self._look(consumer)
+                    look = time.monotonic() + _LOOK_EVERY
                 # poll() returns with the first record; consume() alone would wait for its batch to fill up.
                 first = consumer.poll(_POLL)
                 if first is not None:
@@ -119,6 +127,14 @@ class GroupConsumer:
                 self._on_revoke(consumer, consumer.assignment())
         finally:
             consumer.close()
+
+    def _look(self, consumer: Any) -> None:
+        try:
+            positions = read_positions(consumer, self._plan.topics)
+        except KafkaException as error:
+            _log.info("lag of %s is not known: %s", self._plan.name, error)
+        else:
+            self._tell(self._handler.positioned, positions)
 
     def _config(self) -> dict[str, Any]:
         return {
@@ -137,6 +153,8 @@ class GroupConsumer:
             "queued.min.messages": 2_000,
             "queued.max.messages.kbytes": 8_192,
             "fetch.max.bytes": 4 * 1024 * 1024,
+            # A tenth of a second's records in one answer: an answer per record costs the broker more than the record.
+            "fetch.min.bytes": 64 * 1024,
             "fetch.wait.max.ms": 100,
             "fetch.queue.backoff.ms": 20,
             "fetch.error.backoff.ms": 100,
@@ -147,6 +165,7 @@ class GroupConsumer:
             "topic.metadata.refresh.fast.interval.ms": 50,
             "log.connection.close": False,
             "on_commit": self._on_commit,
+            "error_cb": self._on_error,
         }
 
     def _obey(self, consumer: Any) -> None:
@@ -225,6 +244,9 @@ class GroupConsumer:
         except concurrent.futures.TimeoutError:
             answer.cancel()
             return {}
+
+    def _on_error(self, error: Any) -> None:
+        self._tell(self._handler.problem, error.name())
 
     def _on_commit(self, error: Any, partitions: list[TopicPartition]) -> None:
         offsets = {

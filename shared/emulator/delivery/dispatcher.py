@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from shared.emulator.delivery.admin_server import serve_admin
-from shared.emulator.delivery.lag import watch_lag
 from shared.emulator.delivery.metrics import DeliveryMetrics
 from shared.emulator.delivery.ping import PingSourceRunner
 from shared.emulator.delivery.plan import PingPlan, SourcePlan
@@ -65,17 +64,13 @@ class Dispatcher:
                 self._pings.append(PingSourceRunner(ping, sender, self._targets, self._metrics, self._home))
             server = await serve_admin(host, port, self.status, self._metrics.registry)
             stack.push_async_callback(server.cleanup)
-            watchers = [
-                asyncio.create_task(self._targets.follow()),
-                asyncio.create_task(watch_lag(self._kafka, self._metrics)),
-            ]
+            follower = asyncio.create_task(self._targets.follow())
             runners: list[KafkaSourceRunner | PingSourceRunner] = [*self._kafka, *self._pings]
             for runner in runners:
                 runner.start()
             await stop.wait()
             await asyncio.gather(*(runner.stop(grace) for runner in runners))
-            for watcher in watchers:
-                watcher.cancel()
+            follower.cancel()
 
     def _producers(self, stack: AsyncExitStack) -> dict[str, SinkProducer]:
         clusters = {plan.dead_letters.bootstrap_servers for plan in self._kafka_plans if plan.dead_letters}

@@ -10,17 +10,23 @@ class OffsetTracker:
     eventing-kafka-broker). Offsets may have gaps (compaction, transaction markers). All operations are O(1), amortised.
     """
 
-    __slots__ = ("_finished", "_known", "_next", "_open")
+    __slots__ = ("_finished", "_first", "_known", "_next", "_open")
 
     def __init__(self) -> None:
         self._open: deque[int] = deque()  # received offsets, ascending, from the lowest unfinished one on
         self._known: set[int] = set()  # the same, for look-up
         self._finished: set[int] = set()  # finished above the lowest unfinished one
+        self._first: int | None = None
         self._next: int | None = None
 
     @property
     def committable(self) -> int | None:
-        """The next offset to read after a restart; None before the first record."""
+        """The offset to read from after a restart; None until the first record received is finished."""
+        lowest = self._lowest
+        return None if lowest == self._first else lowest
+
+    @property
+    def _lowest(self) -> int | None:
         return self._open[0] if self._open else self._next
 
     @property
@@ -30,8 +36,8 @@ class OffsetTracker:
 
     def is_rewind(self, offset: int) -> bool:
         """Whether the offset lies below all that is tracked: the log was truncated, or the topic made anew."""
-        committable = self.committable
-        return committable is not None and offset < committable
+        lowest = self._lowest
+        return lowest is not None and offset < lowest
 
     def receive(self, offset: int) -> bool:
         """Take a record in.
@@ -46,6 +52,8 @@ class OffsetTracker:
             return False
         if self._next is not None and offset < self._next:
             raise ValueError(f"offset {offset} after {self._next - 1}")
+        if self._first is None:
+            self._first = offset
         self._open.append(offset)
         self._known.add(offset)
         self._next = offset + 1

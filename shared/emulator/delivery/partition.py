@@ -8,7 +8,7 @@ from typing import Final
 from shared.emulator.delivery.offsets import OffsetTracker
 from shared.emulator.delivery.record import Record
 
-MAX_RECORDS: Final = 400
+MAX_RECORDS: Final = 1_000
 MAX_BYTES: Final = 4 * 1024 * 1024
 """Bounds of what is kept of one partition, waiting, in flight or between retries; above it the partition is paused."""
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
+from shared.emulator.delivery.client_log import CLIENT_LOG
 from shared.emulator.delivery.record import Headers
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.2, 5.0
@@ -41,6 +42,7 @@ class SinkProducer:
             "queue.buffering.max.kbytes": 64 * 1024,
             "reconnect.backoff.ms": 50,
             "reconnect.backoff.max.ms": 1_000,
+            "error_cb": lambda error: _log.debug("dead-letter producer: %s", error),
         }
         self._producer = self._make()
         self._stopping = threading.Event()
@@ -48,7 +50,7 @@ class SinkProducer:
         self._poller.start()
 
     def _make(self) -> Any:
-        return Producer(self._config, logger=_log)
+        return Producer(self._config, logger=CLIENT_LOG)
 
     def _poll(self) -> None:
         while not self._stopping.is_set():

@@ -1,46 +1,39 @@
-"""One KafkaSource: records in, requests out, offsets committed behind them."""
+"""One KafkaSource: records in, deliveries out, offsets committed behind them."""
 
 import asyncio
 import logging
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
-from shared.emulator.delivery.consumer import GroupConsumer, Key
-from shared.emulator.delivery.dead_letters import Failure, reduced, with_error
-from shared.emulator.delivery.http_binding import HttpEvent, UnrepresentableRecord, to_http
-from shared.emulator.delivery.lag import LogPosition
+from shared.emulator.delivery.consumer import GroupConsumer
+from shared.emulator.delivery.courier import Abandoned, Courier
+from shared.emulator.delivery.lag import Key, LogPosition
 from shared.emulator.delivery.metrics import DeliveryMetrics
 from shared.emulator.delivery.partition import AssignedPartition
 from shared.emulator.delivery.plan import SourcePlan
 from shared.emulator.delivery.record import Record
-from shared.emulator.delivery.retry import Verdict
-from shared.emulator.delivery.sender import NO_ANSWER_STATUS, Answer, Sender
-from shared.emulator.delivery.sink_producer import SinkProducer, TooLargeForTopic
+from shared.emulator.delivery.sender import Sender
+from shared.emulator.delivery.sink_producer import SinkProducer
 from shared.emulator.delivery.targets import Targets
 
 _COMMIT_EVERY: Final = 0.2
 _log = logging.getLogger(__name__)
 
 
-class _Abandoned(Exception):
-    """The record's partition is being given up before the record was settled."""
-
-
 class KafkaSourceRunner:
     """Delivers the records of a source's topics to its sink, at least once.
 
-    An ordered source has one record of a partition in hand at a time, retries included. An unordered one delivers all
-    it holds side by side, and a record that waits for its retry takes no request slot. Both commit only up to the
-    lowest record that is neither taken by the sink (2xx) nor acknowledged by the dead-letter topic. A dead letter that
-    cannot be written is tried until it can: Knative would commit past it (`failedToSendToDeadLetterSink`).
+    An ordered source has one record of a partition in hand at a time, retries included. An unordered one delivers
+    side by side what it holds, and goes on while a record waits for its retry. Both commit only up to the lowest
+    record that is neither taken by the sink (2xx) nor acknowledged by the dead-letter topic.
 
     Args:
         plan: The source.
         sender: Makes the requests.
         targets: Knows the sink's address.
         metrics: Counts.
-        dead_letters: Writes to the dead-letter topic; None when the source has none. Given-up records are then
-            discarded and counted, as on a cluster.
+        dead_letters: Writes to the dead-letter topic; None when the source has none.
     """
 
     def __init__(
@@ -53,18 +46,14 @@ class KafkaSourceRunner:
     ) -> None:
         self.plan = plan
         self.ready = False
-        self.positions: dict[Key, LogPosition] = {}  # by the broker's word, kept up by `watch_lag`
-        self._sender = sender
-        self._targets = targets
         self._metrics = metrics
-        self._dead_letters = dead_letters
-        self._partitions: dict[Key, AssignedPartition] = {}
-        self._slots = asyncio.Semaphore(plan.max_in_flight)
+        self._courier = Courier(plan, sender, targets, metrics, dead_letters, self._begin_waiting)
         self._consumer = GroupConsumer(plan, self)
+        self._partitions: dict[Key, AssignedPartition] = {}
+        self._positions: dict[Key, LogPosition] = {}
+        self._problems: set[str] = set()  # told since the broker last answered
         self._committer: asyncio.Task[None] | None = None
-        self._last_error: str | None = None
-        self._delivered = self._retried = self._dead_lettered = self._in_flight = 0
-        metrics.in_flight.labels(plan.name).set_function(lambda: self._in_flight)
+        metrics.in_flight.labels(plan.name).set_function(lambda: self._courier.in_flight)
         metrics.retried.labels(plan.name)
 
     def start(self) -> None:
@@ -119,13 +108,11 @@ class KafkaSourceRunner:
             if state.hold(record) and not state.paused:
                 state.paused = True
                 self._consumer.pause(key)
-            if not self.plan.ordered:
-                self._spawn(state, self._settle(state, record))
-                continue
             state.waiting.append(record)
-            if not state.working:
+            if self.plan.ordered and not state.working:
                 state.working = True
                 self._spawn(state, self._settle_in_order(state))
+        self._begin_waiting()
 
     def committed(self, offsets: Mapping[Key, int | None]) -> None:
         """Note the broker's answer; what it refused is requested again."""
@@ -134,23 +121,48 @@ class KafkaSourceRunner:
             if offset is None and state is not None:
                 state.requested = -1
 
+    def positioned(self, positions: Mapping[Key, LogPosition]) -> None:
+        """Note where the group stands."""
+        self._problems.clear()
+        self._positions.update(positions)
+        for key, position in positions.items():
+            self._metrics.lag.labels(self.plan.name, _names([key])).set(position.lag)
+
     def problem(self, message: str) -> None:
-        """Note what the consumer met."""
-        if message != self._last_error:
+        """Note what the consumer met; the same is logged once until the broker answers again."""
+        if message not in self._problems:
             _log.warning("%s: %s", self.plan.name, message)
-        self._last_error = message
+        self._problems.add(message)
+        self._courier.last_error = message
+
+    def _begin_waiting(self) -> None:
+        """Begin records of an unordered source while there are request slots, partition by partition in turn.
+
+        The rest waits as plain records: thousands of tasks waiting for a slot would cost more than their requests.
+        """
+        if self.plan.ordered:
+            return
+        while (room := self.plan.max_in_flight - self._courier.busy) > 0:
+            states = [state for state in self._partitions.values() if state.waiting]
+            if not states:
+                return
+            for state in states[:room]:
+                self._spawn(state, self._settle(state, state.waiting.popleft()))
 
     def _spawn(self, state: AssignedPartition, delivery: Any) -> None:
+        self._courier.busy += 1
         task = asyncio.create_task(delivery)
         state.tasks.add(task)
-        task.add_done_callback(state.tasks.discard)
-        task.add_done_callback(self._check)
+        task.add_done_callback(partial(self._check, state))
 
-    def _check(self, task: asyncio.Task[None]) -> None:
+    def _check(self, state: AssignedPartition, task: asyncio.Task[None]) -> None:
+        state.tasks.discard(task)
+        self._courier.busy -= 1
+        self._begin_waiting()
         if not task.cancelled() and (error := task.exception()) is not None:
             # A fault of ours: the record stays uncommitted, so the lag shows it and a restart tries it again.
             _log.error("%s: delivery broke off", self.plan.name, exc_info=error)
-            self._last_error = f"{type(error).__name__}: {error}"
+            self._courier.last_error = f"{type(error).__name__}: {error}"
 
     async def _settle_in_order(self, state: AssignedPartition) -> None:
         try:
@@ -160,76 +172,15 @@ class KafkaSourceRunner:
             state.working = False
 
     async def _settle(self, state: AssignedPartition, record: Record) -> None:
-        """See one record through: to the sink, or to the dead letters."""
         try:
-            try:
-                event = to_http(record, self.plan.namespace, self.plan.name)
-            except UnrepresentableRecord as error:
-                failure: Failure | None = Failure("unrepresentable", self._destination(), 400, str(error).encode())
-            else:
-                failure = await self._deliver(state, event)
-            if failure is not None:
-                await self._give_up(state, record, failure)
+            await self._courier.settle(state, record)
             state.tracker.finish(record.offset)
-        except _Abandoned:
+        except Abandoned:
             pass
         finally:
             if state.release(record) and state.paused and not state.closing:
                 state.paused = False
                 self._consumer.resume((record.topic, record.partition))
-
-    async def _deliver(self, state: AssignedPartition, event: HttpEvent) -> Failure | None:
-        policy = self.plan.retry
-        retry = 0
-        while True:
-            answer = await self._attempt(state, event)
-            verdict = Verdict.RETRY if answer.status is None else policy.judge(answer.status)
-            if verdict is Verdict.DONE:
-                self._delivered += 1
-                self._metrics.delivered.labels(self.plan.name, str(answer.status)).inc()
-                return None
-            code = answer.status or NO_ANSWER_STATUS
-            state.last_error = self._last_error = _describe(answer)
-            if verdict is Verdict.REFUSED:
-                return Failure("refused", self._destination(), code, answer.reason)
-            if retry == policy.retry:
-                return Failure("retries_exhausted", self._destination(), code, answer.reason)
-            retry += 1
-            if not await state.wait(policy.delay(retry, answer.retry_after)):
-                raise _Abandoned
-            self._retried += 1
-            self._metrics.retried.labels(self.plan.name).inc()
-
-    async def _attempt(self, state: AssignedPartition, event: HttpEvent) -> Answer:
-        async with self._slots:
-            if state.closing:
-                raise _Abandoned
-            self._in_flight += 1
-            try:
-                return await self._sender.post(self._targets.url(self.plan.sink), event, self.plan.retry.timeout)
-            finally:
-                self._in_flight -= 1
-
-    async def _give_up(self, state: AssignedPartition, record: Record, failure: Failure) -> None:
-        where = f"{record.topic}-{record.partition} offset {record.offset}"
-        state.last_error = self._last_error = f"{failure.kind} ({failure.code}): {where}"
-        if self._dead_letters is None or self.plan.dead_letters is None:
-            self._metrics.discarded.labels(self.plan.name).inc()
-            _log.error("%s: %s discarded, %s (%d)", self.plan.name, where, failure.kind, failure.code)
-            return
-        topic = self.plan.dead_letters.topic
-        headers = with_error(record, self.plan.name, failure)
-        try:
-            await self._dead_letters.write(topic, record.key, record.value, headers)
-        except TooLargeForTopic:
-            key, headers = reduced(record, self.plan.name, failure)
-            await self._dead_letters.write(topic, key, None, headers)
-        self._dead_lettered += 1
-        self._metrics.dead_lettered.labels(self.plan.name, failure.kind).inc()
-        _log.warning("%s: %s is a dead letter, %s (%d)", self.plan.name, where, failure.kind, failure.code)
-
-    def _destination(self) -> str:
-        return self._targets.url(self.plan.sink) or self.plan.sink.service
 
     async def _commit_regularly(self) -> None:
         while True:
@@ -244,25 +195,26 @@ class KafkaSourceRunner:
 
     def status(self) -> dict[str, Any]:
         """Describe the source for `/status`."""
-        keys = sorted(self._partitions.keys() | self.positions.keys())
+        keys = sorted(self._partitions.keys() | self._positions.keys())
         partitions = {_names([key]): self._partition_status(key) for key in keys}
+        courier = self._courier
         return {
             "ready": self.ready,
-            "sink": self._destination(),
+            "sink": courier.destination,
             "topics": list(self.plan.topics),
             "group": self.plan.group,
             "ordering": "ordered" if self.plan.ordered else "unordered",
             "lag": sum(partition["lag"] or 0 for partition in partitions.values()),
-            "in_flight": self._in_flight,
-            "delivered": self._delivered,
-            "retried": self._retried,
-            "dead_lettered": self._dead_lettered,
-            "last_error": self._last_error,
+            "in_flight": courier.in_flight,
+            "delivered": courier.delivered,
+            "retried": courier.retried,
+            "dead_lettered": courier.dead_lettered,
+            "last_error": courier.last_error,
             "partitions": partitions,
         }
 
     def _partition_status(self, key: Key) -> dict[str, Any]:
-        position = self.positions.get(key)
+        position = self._positions.get(key)
         state = self._partitions.get(key)
         return {
             "assigned": state is not None,
@@ -284,12 +236,6 @@ async def _drain(states: list[AssignedPartition], grace: float) -> None:
     for task in late:
         task.cancel()
     await asyncio.gather(*late, return_exceptions=True)
-
-
-def _describe(answer: Answer) -> str:
-    if answer.status is not None:
-        return f"the sink answered {answer.status}"
-    return answer.reason.decode(errors="replace")
 
 
 def _names(keys: list[Key]) -> str:

@@ -8,7 +8,7 @@ from shared.emulator.manifests.eventing import (
     ObjectReference,
     PingSource,
 )
-from shared.emulator.manifests.kubernetes import ConfigMap, Container, Deployment, Probe, Secret
+from shared.emulator.manifests.kubernetes import ConfigMap, Deployment, PodContainer, Probe, Secret
 from shared.emulator.manifests.loader import Manifests, load_manifests
 from shared.emulator.manifests.model import ManifestError
 from shared.emulator.manifests.serving import AutoscalingAnnotations, Service
@@ -16,7 +16,6 @@ from shared.emulator.manifests.serving import AutoscalingAnnotations, Service
 __all__ = [
     "AutoscalingAnnotations",
     "ConfigMap",
-    "Container",
     "DeliverySpec",
     "Deployment",
     "Destination",
@@ -26,6 +25,7 @@ __all__ = [
     "Manifests",
     "ObjectReference",
     "PingSource",
+    "PodContainer",
     "Probe",
     "Secret",
     "Service",

@@ -92,14 +92,32 @@ class HttpGet(Model):
 
 
 class Probe(Model):
-    """An HTTP probe, times in seconds. A replica is probed by the emulator as by the kubelet."""
+    """An HTTP probe. A replica is probed by the emulator as by queue-proxy and kubelet.
+
+    A readiness probe without a period is probed in a rhythm of Knative's own: at once and often until it succeeds.
+    """
 
     http_get: HttpGet
     initial_delay_seconds: Annotated[int, Field(ge=0)] = 0
-    period_seconds: Annotated[int, Field(ge=1)] = 10
-    timeout_seconds: Annotated[int, Field(ge=1)] = 1
-    failure_threshold: Annotated[int, Field(ge=1)] = 3
+    period_seconds: Annotated[int, Field(ge=0)] = 0
+    timeout_seconds: Annotated[int, Field(ge=0)] = 0
+    failure_threshold: Annotated[int, Field(ge=0)] = 0
     success_threshold: Any = cluster_only("one good answer makes a replica ready here")
+
+    @property
+    def period(self) -> int:
+        """Seconds between two probes of a running replica."""
+        return self.period_seconds or 10
+
+    @property
+    def timeout(self) -> int:
+        """Seconds to wait for an answer."""
+        return self.timeout_seconds or (1 if self.period_seconds else 10)
+
+    @property
+    def failures(self) -> int:
+        """Failures in a row that count."""
+        return self.failure_threshold or 3
 
 
 class ResourceList(Model):
@@ -140,8 +158,8 @@ class Volume(Model):
     empty_dir: dict[str, Any]
 
 
-class Container(Model):
-    """The container of a function: its image is made from this source tree, so source is run instead."""
+class PodContainer(Model):
+    """What containers of functions and programs have in common; their images are made from this source tree."""
 
     name: Name | None = None
     image: str
@@ -150,19 +168,33 @@ class Container(Model):
     env_from: tuple[EnvFromSource, ...] = ()
     ports: Annotated[tuple[ContainerPort, ...], Field(max_length=1)] = ()
     resources: Resources = Resources()
-    readiness_probe: Probe | None = None
-    liveness_probe: Probe | None = None
-    startup_probe: Probe | None = None
     volume_mounts: tuple[VolumeMount, ...] = ()
     security_context: Any = cluster_only("replicas run as the user who started the emulator")
     termination_message_policy: Any = cluster_only("the reason of a crash is taken from the log")
 
 
-class ProgramContainer(Container):
+class Container(PodContainer):
+    """The container of a function, which runs what FUNCTION_TARGET and FUNCTION_SOURCE say."""
+
+    readiness_probe: Probe | None = None
+    liveness_probe: Probe | None = None
+
+    @field_validator("readiness_probe")
+    @classmethod
+    def _own_rhythm(cls, probe: Probe | None) -> Probe | None:
+        if probe is not None and not probe.period_seconds and (probe.timeout_seconds or probe.failure_threshold):
+            raise ValueError("timeoutSeconds and failureThreshold need a periodSeconds")
+        return probe
+
+
+class ProgramContainer(PodContainer):
     """The container of a Deployment, which says what it runs."""
 
     command: Annotated[tuple[str, ...], Field(min_length=1)]
     args: tuple[str, ...] = ()
+    readiness_probe: Any = cluster_only("no request is routed to a program")
+    liveness_probe: Any = cluster_only("a program is started again when it ends")
+    startup_probe: Any = cluster_only("nothing waits for a program")
 
 
 class PodFields(Model):

@@ -9,7 +9,7 @@ import yaml
 from pydantic import ValidationError
 
 from shared.emulator.manifests.eventing import Destination, KafkaSink, KafkaSource, PingSource
-from shared.emulator.manifests.kubernetes import ConfigMap, Container, Deployment, Secret
+from shared.emulator.manifests.kubernetes import ConfigMap, Deployment, PodContainer, Secret
 from shared.emulator.manifests.model import ManifestError, Model
 from shared.emulator.manifests.serving import Service
 
@@ -46,7 +46,7 @@ class Manifests:
     secrets: dict[str, Secret] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
 
-    def environment(self, kind: str, name: str, container: Container, given: Mapping[str, str]) -> dict[str, str]:
+    def environment(self, kind: str, name: str, container: PodContainer, given: Mapping[str, str]) -> dict[str, str]:
         """Environment of a container as Kubernetes composes it: envFrom in order, then env; `given` wins over both.
 
         Raises:

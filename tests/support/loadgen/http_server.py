@@ -38,14 +38,14 @@ class Behaviour:
 class Server:
     """An ASGI server in a thread of the test, on a port of its own."""
 
-    def __init__(self, behaviour: Behaviour, **options: Any) -> None:
+    def __init__(self, behaviour: Behaviour, app: Any = None) -> None:
         self.behaviour = behaviour
         self._socket = socket.socket()
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._socket.bind(("127.0.0.1", 0))
         self.port = self._socket.getsockname()[1]
         config = uvicorn.Config(
-            self._app, log_level="critical", lifespan="off", loop="uvloop", interface="asgi3", **options
+            app or self._app, log_level="critical", lifespan="off", loop="uvloop", interface="asgi3"
         )
         self.server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self.server.run, args=([self._socket],), daemon=True)
@@ -88,8 +88,9 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(behaviour: Behaviour | None = None, **options: Any) -> Iterator[Server]:
-    server = Server(behaviour or Behaviour(), **options)
+def serving(behaviour: Behaviour | None = None, app: Any = None) -> Iterator[Server]:
+    """A server that behaves so, or serves an ASGI application, in a thread."""
+    server = Server(behaviour or Behaviour(), app)
     server.start()
     try:
         yield server

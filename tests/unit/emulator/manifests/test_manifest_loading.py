@@ -222,3 +222,17 @@ def test_environment_is_composed_as_kubernetes_does(tmp_path: Path) -> None:
     assert values == {"A": "map", "B": "own", "C": "given", "D": "secret", "E": "given"}
     with pytest.raises(ManifestError, match=r"env\[2\]\.valueFrom: elsewhere\.key is not among the manifests"):
         manifests.environment("Service", "tiny", loaded, {})
+
+
+def test_readiness_probe_without_period_has_knatives_rhythm(tmp_path: Path) -> None:
+    path = "spec.template.spec.containers.0.readinessProbe"
+    own = {"httpGet": {"path": "/ready"}}
+    probe = (
+        load_manifests(write(tmp_path / "own", changed(service(), path, own)))
+        .services["tiny"]
+        .container.readiness_probe
+    )
+    assert probe is not None
+    assert (probe.period, probe.timeout, probe.failures) == (10, 10, 3)
+    message = refusal(tmp_path / "mixed", changed(service(), path, own | {"timeoutSeconds": 5}))
+    assert "need a periodSeconds" in message

@@ -1,0 +1,86 @@
+# Everything a person or CI does here. `make` lists it.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup up down status test check format bench lock clean
+
+UV_VERSION := 0.13.9
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+MANIFESTS := knative/base
+
+# The first Python that is new enough; PYTHON=... chooses another.
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
+
+# uv does not read pip's settings: hand it the user's own index, wheels and certificates.
+define uv_settings
+export VIRTUAL_ENV=$(CURDIR)/$(VENV); \
+index="$${PIP_INDEX_URL:-$$($(BIN)/pip config get global.index-url 2>/dev/null || true)}"; \
+[ -z "$$index" ] || export UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$$index}"; \
+[ -z "$${PIP_EXTRA_INDEX_URL:-}" ] || export UV_INDEX="$${UV_INDEX:-$$PIP_EXTRA_INDEX_URL}"; \
+[ -z "$${PIP_FIND_LINKS:-}" ] || export UV_FIND_LINKS="$${UV_FIND_LINKS:-$$PIP_FIND_LINKS}"; \
+for bundle in "$${PIP_CERT:-}" /etc/ssl/certs/ca-certificates.crt; do \
+	if [ -n "$$bundle" ] && [ -f "$$bundle" ]; then export SSL_CERT_FILE="$${SSL_CERT_FILE:-$$bundle}"; fi; done
+endef
+
+# Kafka's jars are fetched with the same certificates.
+ifdef SSL_CERT_FILE
+export REQUESTS_CA_BUNDLE ?= $(SSL_CERT_FILE)
+endif
+
+help: ## List what there is
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1\t\2/' | expand -t 10
+
+setup: $(INSTALLED) ## Make .venv with everything in it (needs Python 3.11 or newer, and a network)
+
+$(BIN)/uv: | $(VENV)/pyvenv.cfg
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv==$(UV_VERSION)"
+
+$(VENV)/pyvenv.cfg:
+	@[ -n "$(PYTHON)" ] || { echo "make: no Python 3.11 or newer found; set PYTHON=/path/to/python" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(INSTALLED): requirements.lock pyproject.toml | $(BIN)/uv
+	@$(uv_settings); \
+	$(BIN)/uv pip install --quiet --require-hashes -r requirements.lock; \
+	$(BIN)/uv pip install --quiet --no-deps --editable .
+	@touch $@
+
+up: $(INSTALLED) ## Start the whole system; ends with its addresses and live figures
+	@$(BIN)/fraud up $(ARGS)
+
+down: $(INSTALLED) ## Stop it in order, with nothing lost (ARGS=--wipe removes its state)
+	@$(BIN)/fraud down $(ARGS)
+
+status: $(INSTALLED) ## Show how it stands
+	@$(BIN)/fraud status $(ARGS)
+
+test: $(INSTALLED) ## Run the tests: unit, integration, end to end
+	$(BIN)/pytest $(ARGS)
+
+check: $(INSTALLED) ## Lint, format, types, manifests: exactly what CI checks
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	@$(BIN)/python -c 'import pathlib; from shared.emulator.manifests import load_manifests; \
+	load_manifests(pathlib.Path("$(MANIFESTS)")); print("$(MANIFESTS): every manifest can be honoured")'
+
+format: $(INSTALLED) ## Format the code and fix what can be fixed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(INSTALLED) ## Measure: throughput, latency, memory, start-up
+	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+lock: $(INSTALLED) ## Resolve all dependencies anew: requirements.lock and Kafka's jars
+	@$(uv_settings); \
+	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --python-version 3.11 \
+		--extra local --extra dev --no-emit-package fraud-detection pyproject.toml -o requirements.lock
+	$(BIN)/python -m shared.backing.jars --lock
+
+clean: ## Stop the system and remove its state, .venv and all caches of the tools
+	@[ ! -x $(BIN)/fraud ] || $(BIN)/fraud down --wipe
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .schemathesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

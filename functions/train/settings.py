@@ -1,0 +1,32 @@
+"""What the train function is told by its environment."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class TrainSettings(BaseSettings):
+    """Environment variables of the train function."""
+
+    model_config = SettingsConfigDict(extra="ignore")
+
+    kafka_bootstrap_servers: str = Field(default="127.0.0.1:9092", description="Broker for model events.")
+    mlflow_tracking_uri: str = Field(default="http://127.0.0.1:5000", description="Experiments and model registry.")
+    fraud_state_dir: Path = Field(default=Path(".fraud/functions/train"), description="Writable folder: event journal.")
+    fraud_model_name: str = Field(default="fraud", description="Registered model.")
+    fraud_registry_wait_seconds: float = Field(
+        default=120.0, ge=0, description="How long to wait for the registry to come up before giving up."
+    )
+    fraud_bootstrap_transactions: int = Field(
+        default=300_000, ge=10_000, description="Transactions of the simulated history the first champion learns from."
+    )
+    fraud_bootstrap_days: float = Field(default=90.0, ge=40, description="Its length in days of event time.")
+    fraud_bootstrap_seed: int = Field(default=7, ge=0, description="Seed of the simulation and of the first models.")
+    fraud_least_precision: float = Field(
+        default=0.90, gt=0, lt=1, description="Precision that declining must keep, by the bootstrap's lower bound."
+    )
+    fraud_alert_budget: float = Field(
+        default=0.01, gt=0, lt=1, description="Share of transactions that may be reviewed or declined."
+    )
+    fraud_training_threads: int = Field(default=0, ge=0, description="Threads to train with; 0 is one per processor.")

@@ -1,0 +1,1 @@
+"""A file of transactions through the live scorer, each decided once."""

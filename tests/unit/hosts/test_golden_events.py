@@ -1,0 +1,160 @@
+"""Every function answers the golden payloads of each of its hosts, through its own entry points."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import importlib.util
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import functions_framework.aio
+import orjson
+import pytest
+
+import functions.feature_updater.composition
+import functions.scorer.composition
+import functions.shadow_scorer.composition
+import functions.train.composition
+from functions.train.job import JobOutcome
+from functions.train.request import TrainRequest, TrainResult
+from shared.bus import topics
+from shared.bus.publisher import Publisher
+from tests.support.asgi import call
+from tests.support.events import Golden, agrees, golden
+from tests.support.fakes.feature_store import FakeStore
+from tests.support.fakes.kafka_producer import FakeProducer
+from tests.support.fakes.models import FakeModels, model
+
+ROOT = Path(__file__).parents[3]
+
+
+@dataclass
+class Neighbours:
+    """What stands in for the services behind the functions."""
+
+    store: FakeStore = field(default_factory=FakeStore)
+    producer: FakeProducer = field(default_factory=FakeProducer)
+    dead_letters: FakeProducer = field(default_factory=FakeProducer)
+    trained: int = 0
+
+    def check(self, expect: dict[str, Any]) -> None:
+        """Compare the effect with what is expected."""
+        self.producer.flush(0)
+        recorded = [name for card in self.store.cards.values() for name in card]
+        assert recorded == expect.get("recorded", recorded)
+        published: dict[str, list[str | None]] = {}
+        for sent in self.producer.acknowledged:
+            published.setdefault(sent.topic, []).append(sent.event.subject)
+        assert published == expect.get("published", {})
+        assert self.trained == expect.get("trained", 0)
+        dead = [dict(sent.headers)["ce_knativeerrordata"].decode() for sent in self.dead_letters.acknowledged]
+        assert dead == expect.get("dead_letters", [])
+        assert all(sent.topic == topics.DEAD_LETTERS for sent in self.dead_letters.acknowledged)
+
+    async def train(self, _request: TrainRequest) -> JobOutcome:
+        self.trained += 1
+        return JobOutcome(kind="done", result=TrainResult(message="nothing to do"))
+
+
+@pytest.fixture
+def neighbours(monkeypatch: pytest.MonkeyPatch) -> Iterator[Neighbours]:
+    """Entry modules that are loaded now compose their function with these neighbours."""
+    neighbours = Neighbours()
+    publisher = Publisher("unused:1", producer=neighbours.producer)  # type: ignore[arg-type]
+    for composition, others in {
+        functions.scorer.composition: {
+            "features": neighbours.store,
+            "publisher": publisher,
+            "models": FakeModels(model()),
+        },
+        functions.feature_updater.composition: {"store": neighbours.store},
+        functions.shadow_scorer.composition: {
+            "publisher": publisher,
+            "models": FakeModels(model("2", alias="challenger")),
+        },
+        functions.train.composition: {"run_job": neighbours.train},
+    }.items():
+        monkeypatch.setattr(composition, "compose", functools.partial(composition.compose, **others))
+    monkeypatch.setattr("shared.telemetry.logs.configure", lambda _service: None)
+    monkeypatch.setattr("shared.bus.dead_letters.Producer", lambda _settings: neighbours.dead_letters)
+    return neighbours
+
+
+@pytest.mark.parametrize("event", golden("http", "knative"))
+async def test_under_functions_framework(event: Golden, neighbours: Neighbours) -> None:
+    source = ROOT / "functions" / event.function / "main.py"
+    app = functions_framework.aio.create_asgi_app(event.function, str(source))
+    request = event.request
+    answer = await call(app, request["method"], request["path"], headers=request["headers"], body=event.body)
+    assert answer.status == event.expect["status"], answer.body
+    if "body" in event.expect:
+        assert agrees(answer.json(), event.expect["body"]), answer.body
+    if event.expect["status"] == 202:
+        assert answer.body == b""  # a Broker would take anything else for an event
+    if "reason" in event.expect:
+        assert event.expect["reason"] in answer.json()["detail"]
+    neighbours.check(event.expect)
+
+
+@pytest.fixture
+def event_loop_of_lambda() -> Iterator[None]:
+    """The main thread's event loop, which Lambda's runtime keeps from one invocation to the next."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield
+    loop.run_until_complete(loop.shutdown_default_executor())
+    asyncio.set_event_loop(None)
+    loop.close()
+
+
+def load(function: str) -> Any:
+    """Load a function's entry module, as Lambda's runtime does at a cold start."""
+    spec = importlib.util.spec_from_file_location("lambda_main", ROOT / "functions" / function / "main.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("event", golden("aws_lambda"))
+@pytest.mark.usefixtures("event_loop_of_lambda")
+def test_under_aws_lambda(event: Golden, neighbours: Neighbours) -> None:
+    result = load(event.function).lambda_handler(event.invocation, None)
+    expect = event.expect
+    if "result" in expect:
+        assert agrees(result, expect["result"]), result
+    else:
+        assert result["statusCode"] == expect["status"]
+        assert result["isBase64Encoded"] is False
+        assert agrees(orjson.loads(result["body"]), expect["body"]), result["body"]
+    # the process may be frozen now: nothing may wait to be sent
+    assert neighbours.producer.waiting == []
+    neighbours.check(expect)
+
+
+@pytest.mark.usefixtures("event_loop_of_lambda")
+def test_the_same_transaction_gets_the_same_decision_on_every_host(neighbours: Neighbours) -> None:
+    bodies = set()
+    for parameter in golden("http", "aws_lambda"):
+        event = parameter.values[0]
+        if event.name in ("http/score", "aws_lambda/api_gateway_v1", "aws_lambda/api_gateway_v2", "aws_lambda/alb"):
+            module = load(event.function)
+            if event.request:
+                app = functions_framework.aio.create_asgi_app("scorer", module.__file__)
+                answer = asyncio.get_event_loop().run_until_complete(
+                    call(app, "POST", "/v1/score", headers=event.request["headers"], body=event.body)
+                )
+                bodies.add(answer.body.decode())
+            else:
+                bodies.add(module.lambda_handler(event.invocation, None)["body"])
+    assert len(bodies) == 1
+
+
+def test_every_function_has_payloads_of_both_kinds_of_host() -> None:
+    for hosts in (("http", "knative"), ("aws_lambda",)):
+        named = {parameter.values[0].function for parameter in golden(*hosts)}
+        assert named == {"scorer", "feature_updater", "shadow_scorer", "train"}
