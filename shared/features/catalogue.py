@@ -29,8 +29,15 @@ from shared.features.kinds import (
     distinct_cities,
     high_risk_merchant,
     hour_of_day,
+    is_new,
     mean,
+    night_share,
+    ratio_to_max,
+    ratio_to_mean,
+    seconds_since_last,
+    spend_share,
     total,
+    travel_speed,
     weekend,
     zscore,
 )
@@ -87,7 +94,7 @@ class Catalogue:
     @cached_property
     def version(self) -> str:
         """Digest of definitions and settings (prose aside): equal versions give equal values."""
-        defined = [[f.name, f.kind.value, f.entity.value, f.window_ms, f.of] for f in self.features]
+        defined = [[f.name, f.kind.value, f.entity.value, f.window_ms, f.of, f.whole_ms] for f in self.features]
         canonical = json.dumps([defined, asdict(self.settings)], sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
@@ -123,6 +130,19 @@ CATALOGUE = Catalogue(
         high_risk_merchant("is_high_risk_merchant"),
         hour_of_day("hour_of_day"),
         weekend("is_weekend"),
+        count("txn_count_7d", 7 * DAY_MS),
+        count("txn_count_30d", 30 * DAY_MS),
+        mean("avg_amount_7d", 7 * DAY_MS),
+        mean("avg_amount_30d", 30 * DAY_MS),
+        distinct_cities("distinct_cities_24h", DAY_MS),
+        seconds_since_last("seconds_since_last"),
+        travel_speed("travel_speed_kmh"),
+        is_new("is_new_merchant_30d", "merchant_id", "merchant"),
+        is_new("is_new_city_30d", "city", "city"),
+        ratio_to_mean("amount_to_mean_30d"),
+        ratio_to_max("amount_to_max_30d"),
+        spend_share("spend_share_10m_24h", 10 * MINUTE_MS, DAY_MS),
+        night_share("night_share_30d"),
     )
 )
 """The catalogue of the system."""

@@ -16,6 +16,8 @@ RETENTION_MS = 31 * DAY_MS
 """How far back from a card's newest event time it remembers, before flooring to the UTC day."""
 OTHERS_WINDOW_MS = 30 * DAY_MS
 """The window in which the other transactions of a card are looked at."""
+NIGHT_ENDS_MS = 6 * HOUR_MS
+"""Night is from midnight to this time of day, UTC."""
 ZSCORE_LEAST_OTHERS = 5
 """Below this many others a deviation means nothing and the z-score is 0."""
 
@@ -32,6 +34,13 @@ class Kind(StrEnum):
     HOUR_OF_DAY = "hour of day"
     WEEKEND = "weekend"
     HIGH_RISK = "high-risk category"
+    SINCE_LAST = "time since"
+    SPEED = "speed"
+    IS_NEW = "is new"
+    RATIO_TO_MEAN = "ratio to mean"
+    RATIO_TO_MAX = "ratio to maximum"
+    SPEND_SHARE = "share of spend"
+    NIGHT_SHARE = "share of night"
 
 
 class Entity(StrEnum):
@@ -57,6 +66,7 @@ class Feature:
         phrases: How the value is said in a decision's reasons.
         window_ms: Length of the window in milliseconds; None for features without one.
         of: The transaction field that is looked at, for kinds that need to be told.
+        whole_ms: For a share: length of the window it is a share of, in milliseconds.
     """
 
     name: str
@@ -68,6 +78,7 @@ class Feature:
     null_when: str = ""
     window_ms: int | None = None
     of: str | None = None
+    whole_ms: int | None = None
 
     @property
     def request_only(self) -> bool:

@@ -92,6 +92,116 @@ def zscore(name: str) -> Feature:
     )
 
 
+def seconds_since_last(name: str) -> Feature:
+    """Time since the card's previous transaction."""
+    return Feature(
+        name,
+        Kind.SINCE_LAST,
+        Entity.CARD,
+        unit="seconds",
+        meaning="Seconds, with milliseconds, since the latest of the card's other transactions of the last 30 days.",
+        null_when="the card has no other in the last 30 days",
+        phrases=Phrases("{value:,.0f} seconds since the card's previous transaction")
+        .zero("another transaction at the same moment")
+        .unknown("no earlier transaction in the last 30 days"),
+        window_ms=OTHERS_WINDOW_MS,
+    )
+
+
+def travel_speed(name: str) -> Feature:
+    """Speed needed to come from the place of the card's previous transaction."""
+    return Feature(
+        name,
+        Kind.SPEED,
+        Entity.CARD,
+        unit="km/h",
+        meaning=(
+            "Great-circle distance to the latest of the card's other transactions of the last 30 days whose place is "
+            "known, over the time between, at least a second. Of several at one moment the first recorded counts."
+        ),
+        null_when="the place of the transaction, or of all others, is unknown",
+        phrases=Phrases("{value:,.0f} km/h from the place of the card's previous transaction")
+        .zero("the same place as the card's previous transaction")
+        .unknown("no place to measure travel from"),
+        window_ms=OTHERS_WINDOW_MS,
+    )
+
+
+def is_new(name: str, field: str, noun: str) -> Feature:
+    """Whether the card meets a merchant, city and so on for the first time in 30 days."""
+    return Feature(
+        name,
+        Kind.IS_NEW,
+        Entity.CARD,
+        unit=FLAG,
+        meaning=f"1 when none of the card's other transactions of the last 30 days has the same {noun}, else 0.",
+        null_when=f"the {noun} is unknown",
+        phrases=Phrases(f"a {noun} new to the card")
+        .zero(f"a {noun} the card was used at before")
+        .unknown(f"an unknown {noun}"),
+        window_ms=OTHERS_WINDOW_MS,
+        of=field,
+    )
+
+
+def ratio_to_mean(name: str) -> Feature:
+    """The amount over the mean of the card's other amounts."""
+    return Feature(
+        name,
+        Kind.RATIO_TO_MEAN,
+        Entity.CARD,
+        unit="ratio",
+        meaning="The amount over the mean of the card's other amounts of the last 30 days.",
+        null_when="the card has no other in the last 30 days, or all are zero",
+        phrases=Phrases("{value:,.1f} times the card's mean amount").unknown("no earlier amounts to compare with"),
+        window_ms=OTHERS_WINDOW_MS,
+    )
+
+
+def ratio_to_max(name: str) -> Feature:
+    """The amount over the largest of the card's other amounts."""
+    return Feature(
+        name,
+        Kind.RATIO_TO_MAX,
+        Entity.CARD,
+        unit="ratio",
+        meaning="The amount over the largest of the card's other amounts of the last 30 days.",
+        null_when="the card has no other in the last 30 days, or all are zero",
+        phrases=Phrases("{value:,.1f} times the card's largest amount").unknown("no earlier amounts to compare with"),
+        window_ms=OTHERS_WINDOW_MS,
+    )
+
+
+def spend_share(name: str, window_ms: int, whole_ms: int) -> Feature:
+    """The share of a longer window's spend that falls into a shorter one."""
+    return Feature(
+        name,
+        Kind.SPEND_SHARE,
+        Entity.CARD,
+        unit="share",
+        meaning=f"Share of the last {span(whole_ms)}' spend that falls into the last {span(window_ms)}.",
+        null_when=f"nothing was spent in the last {span(whole_ms)}",
+        phrases=Phrases(f"{{value:.0%}} of the last {span(whole_ms)}' spend in the last {span(window_ms)}").unknown(
+            f"nothing spent in the last {span(whole_ms)}"
+        ),
+        window_ms=window_ms,
+        whole_ms=whole_ms,
+    )
+
+
+def night_share(name: str) -> Feature:
+    """The share of the card's transactions that are made at night."""
+    return Feature(
+        name,
+        Kind.NIGHT_SHARE,
+        Entity.CARD,
+        unit="share",
+        meaning="Share of the card's transactions of the last 30 days, this one included, before 06:00 UTC.",
+        phrases=Phrases("{value:.0%} of the last 30 days' transactions made at night"),
+        window_ms=OTHERS_WINDOW_MS,
+    )
+
+
 def high_risk_merchant(name: str) -> Feature:
     """Whether the merchant's category is on the high-risk list of the settings."""
     return Feature(

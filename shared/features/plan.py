@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from shared.features.catalogue import Catalogue
-from shared.features.definition import OTHERS_WINDOW_MS, Feature, Kind
+from shared.features.definition import Feature, Kind
 
 STORED_TEXTS = ("merchant_id", "merchant_category", "city", "country", "channel")
 """The text fields of a transaction that a card's history keeps beside id, time, amount and place.
@@ -20,7 +20,7 @@ All are kept whatever the catalogue asks, so that a feature added later is right
 
 
 class Op(StrEnum):
-    """What is computed over the transactions in a window, x included."""
+    """What is computed over the transactions in a window, x included unless others are named."""
 
     COUNT = "count"
     SUM = "sum"
@@ -29,6 +29,16 @@ class Op(StrEnum):
     """Sum of squared amounts."""
     DISTINCT = "distinct"
     """Number of different known values of a text field."""
+    NIGHT = "night"
+    """Number at night."""
+    LARGEST = "largest"
+    """Largest amount of the others; 0 without others."""
+    LATEST = "latest"
+    """Event time of the latest other; -1 without others."""
+    LATEST_PLACE = "latest_place"
+    """Event time and place of the latest located other (the first recorded of several); -1 without one."""
+    MET = "met"
+    """Whether another has the same known value of a text field."""
 
 
 class Aggregate(NamedTuple):
@@ -44,25 +54,26 @@ class Aggregate(NamedTuple):
         return "_".join(str(part) for part in (self.op.value, self.field, self.window_ms) if part is not None)
 
 
+_OPS = {
+    Kind.COUNT: (Op.COUNT,),
+    Kind.SUM: (Op.SUM,),
+    Kind.MEAN: (Op.COUNT, Op.SUM),
+    Kind.DISTINCT: (Op.DISTINCT,),
+    Kind.ZSCORE: (Op.COUNT, Op.SUM, Op.SQUARES),
+    Kind.SPEND_SHARE: (Op.SUM,),
+    Kind.NIGHT_SHARE: (Op.COUNT, Op.NIGHT),
+    Kind.RATIO_TO_MEAN: (Op.COUNT, Op.SUM),
+    Kind.RATIO_TO_MAX: (Op.LARGEST,),
+    Kind.SINCE_LAST: (Op.LATEST,),
+    Kind.SPEED: (Op.LATEST_PLACE,),
+    Kind.IS_NEW: (Op.MET,),
+}
+
+
 def aggregates_of(feature: Feature) -> tuple[Aggregate, ...]:
     """The aggregates a feature is finished from; none for features of the transaction alone."""
-    match feature.kind:
-        case Kind.COUNT:
-            return (Aggregate(Op.COUNT, feature.window),)
-        case Kind.SUM:
-            return (Aggregate(Op.SUM, feature.window),)
-        case Kind.MEAN:
-            return (Aggregate(Op.COUNT, feature.window), Aggregate(Op.SUM, feature.window))
-        case Kind.DISTINCT:
-            return (Aggregate(Op.DISTINCT, feature.window, feature.of),)
-        case Kind.ZSCORE:
-            return (
-                Aggregate(Op.COUNT, OTHERS_WINDOW_MS),
-                Aggregate(Op.SUM, OTHERS_WINDOW_MS),
-                Aggregate(Op.SQUARES, OTHERS_WINDOW_MS),
-            )
-        case _:
-            return ()
+    parts = tuple(Aggregate(op, feature.window, feature.of) for op in _OPS.get(feature.kind, ()))
+    return parts if feature.whole_ms is None else (*parts, Aggregate(Op.SUM, feature.whole_ms))
 
 
 def plan(catalogue: Catalogue) -> tuple[Aggregate, ...]:

@@ -15,5 +15,13 @@ def render(package: str, name: str, pieces: Mapping[str, str]) -> str:
     Raises:
         KeyError: The file has a placeholder that no piece is given for.
     """
-    text = files(package).joinpath(name).read_text(encoding="utf-8")
+    return fill(files(package).joinpath(name).read_text(encoding="utf-8"), pieces)
+
+
+def fill(text: str, pieces: Mapping[str, str]) -> str:
+    """A text with its placeholders replaced.
+
+    Raises:
+        KeyError: The text has a placeholder that no piece is given for.
+    """
     return _PLACEHOLDER.sub(lambda found: pieces[found[1]], text)

@@ -11,14 +11,14 @@ import pyarrow as pa
 
 from shared.features.catalogue import CATALOGUE, Catalogue
 from shared.features.history import sql
+from shared.features.history.finish import features
 from shared.features.history.versions import first_versions
-from shared.features.plan import plan
 
 Source: TypeAlias = pa.Table | str | Path | Sequence[str | Path]
 """An Arrow table, or one or several Parquet files (globs allowed)."""
 
 _COUNT_NULLS = """
-SELECT count(*) FROM arrivals WHERE t IS NULL OR a IS NULL OR card_id IS NULL OR transaction_id IS NULL
+SELECT count(*) FROM raw WHERE t IS NULL OR a IS NULL OR card_id IS NULL OR transaction_id IS NULL
 """
 _REQUIRED = {"transaction_id", "card_id", "event_time_ms", "amount_minor"}
 
@@ -89,20 +89,20 @@ class HistoryFeatures:
         _check(relation)
         relation.create_view("input")
         connection.execute(sql.setup())
-        connection.execute(sql.arrivals(relation.columns))
+        connection.execute(sql.arrivals(relation.columns, self.catalogue))
         if _one(connection, _COUNT_NULLS):
             raise ValueError(f"none of {', '.join(sorted(_REQUIRED))} may be null")
         connection.execute(sql.versions())
         self._mend_forgetful_cards(connection)
         largest = _one(connection, "SELECT coalesce(max(a), 0) FROM arrivals")
-        connection.execute(sql.answers(plan(self.catalogue), largest))
-        return connection.sql(sql.features(self.catalogue))
+        connection.execute(sql.answers(self.catalogue, largest))
+        return connection.sql(features(self.catalogue))
 
     def _mend_forgetful_cards(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Judge the rows of cards to which a forgotten id came back one after the other."""
         arrivals = connection.execute(
-            "SELECT row, card_id, transaction_id, t FROM arrivals SEMI JOIN forgetful USING (card_id) "
-            "ORDER BY card_id, seq"
+            "SELECT row, card, transaction_id, t FROM (SELECT row, card, seq, t FROM arrivals SEMI JOIN forgetful "
+            "USING (card)) JOIN (SELECT row, transaction_id FROM raw) USING (row) ORDER BY card, seq"
         ).fetchall()
         if not arrivals:
             return

@@ -5,34 +5,58 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from shared.features.catalogue import Catalogue
-from shared.features.definition import DAY_MS, HOUR_MS, RETENTION_MS, ZSCORE_LEAST_OTHERS, Feature, Kind
-from shared.features.plan import STORED_TEXTS, Aggregate, Op, aggregates_of
+from shared.features.definition import DAY_MS, NIGHT_ENDS_MS, RETENTION_MS
+from shared.features.plan import STORED_TEXTS, Aggregate, Op, plan
 from shared.features.templates import render
+from shared.features.values import EARTH_RADIUS_KM, RADIANS_PER_UNIT
 
-_PLACE = ("latitude", "longitude")
+PLACE = ("latitude", "longitude")
 _DEGREE = 10_000_000
 _LARGEST_BIGINT_SQUARE_OF = 3_037_000_499
 
 
 def setup() -> str:
     """Macros the other queries use."""
-    return render(__package__, "setup.sql", {})
-
-
-def arrivals(columns: Collection[str]) -> str:
-    """Tables `arrivals` and `repeated` of the view `input`. Columns it lacks are unknown in every row."""
-    texts = [f"nullif({text}, '')" if text in columns else "NULL::VARCHAR" for text in STORED_TEXTS]
-    if all(part in columns for part in _PLACE):
-        located = "latitude IS NOT NULL AND longitude IS NOT NULL"
-        place = [f"CASE WHEN {located} THEN floor({part} * {_DEGREE} + 0.5)::INTEGER END" for part in _PLACE]
-    else:
-        place = ["NULL::INTEGER" for _ in _PLACE]
     pieces = {
-        "ORDER": "arrival" if "arrival" in columns else "t",
+        "DAY": str(DAY_MS),
+        "NIGHT_ENDS": str(NIGHT_ENDS_MS),
+        "EARTH_RADIUS_KM": repr(EARTH_RADIUS_KM),
+        "RADIANS": repr(RADIANS_PER_UNIT),
+    }
+    return render(__package__, "setup.sql", pieces)
+
+
+def arrivals(columns: Collection[str], catalogue: Catalogue) -> str:
+    """Tables `raw`, `arrivals` and `repeated` of the view `input`. Columns it lacks are unknown in every row."""
+    texts = [f"nullif({text}, '')" if text in columns else "NULL::VARCHAR" for text in STORED_TEXTS]
+    if all(part in columns for part in PLACE):
+        located = "latitude IS NOT NULL AND longitude IS NOT NULL"
+        place = [f"CASE WHEN {located} THEN floor({part} * {_DEGREE} + 0.5)::BIGINT END" for part in PLACE]
+    else:
+        place = ["NULL::BIGINT" for _ in PLACE]
+    compared = compared_texts(plan(catalogue))
+    ordered = "arrival" in columns
+    flags = request_texts(catalogue)
+    pieces = {
         "TEXTS": ", ".join(f"{value} AS {name}" for value, name in zip(texts, STORED_TEXTS, strict=True)),
-        "PLACE": ", ".join(f"{value} AS {name}" for value, name in zip(place, _PLACE, strict=True)),
+        "PLACE": ", ".join(f"{value} AS {name}" for value, name in zip(place, PLACE, strict=True)),
+        "ARRIVAL": ", arrival" if ordered else "",
+        "ORDER": "arrival" if ordered else "t",
+        "CODES": "".join(render(__package__, "codes.sql", {"TEXT": text}) for text in compared),
+        "COLUMNS": "".join(f", {text}_code" for text in compared) + "".join(f", raw.{text}" for text in flags),
+        "JOINS": "".join(f" LEFT JOIN codes_{text} USING ({text})" for text in compared),
     }
     return render(__package__, "arrivals.sql", pieces)
+
+
+def compared_texts(aggregates: Sequence[Aggregate]) -> list[str]:
+    """Text fields that aggregates compare between transactions."""
+    return [text for text in STORED_TEXTS if any(aggregate.field == text for aggregate in aggregates)]
+
+
+def request_texts(catalogue: Catalogue) -> list[str]:
+    """Text fields that features of the transaction alone look at."""
+    return [text for text in STORED_TEXTS if any(f.of == text and f.request_only for f in catalogue)]
 
 
 def versions() -> str:
@@ -40,96 +64,77 @@ def versions() -> str:
     return render(__package__, "versions.sql", {"DAY": str(DAY_MS), "RETENTION": str(RETENTION_MS)})
 
 
-def answers(aggregates: Sequence[Aggregate], largest_amount: int) -> str:
+def answers(catalogue: Catalogue, largest_amount: int) -> str:
     """Table `answers`: every aggregate of every row."""
+    aggregates = plan(catalogue)
     square = "r.a * r.a" if largest_amount <= _LARGEST_BIGINT_SQUARE_OF else "r.a::HUGEINT * r.a"
     longest = max((aggregate.window_ms for aggregate in aggregates), default=1)
-    windows = sorted({longest, *(aggregate.window_ms for aggregate in aggregates)})
-    frame = "(PARTITION BY card_id ORDER BY t RANGE BETWEEN {} PRECEDING AND CURRENT ROW)"
-    joined = [f"{_over(a, square)} FILTER (r.t > s.t - {a.window_ms}) AS {a.column}" for a in aggregates]
+    frames = []
+    for window in sorted({longest, *(aggregate.window_ms for aggregate in aggregates)}):
+        frame = f"PARTITION BY card ORDER BY t RANGE BETWEEN {window - 1} PRECEDING AND CURRENT ROW"
+        frames += [f"with_own_{window} AS ({frame})", f"others_{window} AS ({frame} EXCLUDE CURRENT ROW)"]
+    subject = [f"{text}_code" for text in compared_texts(aggregates)] + request_texts(catalogue)
+    same = [f"o.{column} IS NOT DISTINCT FROM x.{column}" for column in ("t", "a", *STORED_TEXTS, *PLACE)]
     pieces = {
         "LONGEST": str(longest),
-        "FRAMES": ", ".join(f"w{window} AS {frame.format(window - 1)}" for window in windows),
-        "WINDOWED": "".join(f"{_over(a, square)} OVER w{a.window_ms} AS {a.column}, " for a in aggregates),
-        "COLUMNS": "".join(f", {a.column}" for a in aggregates),
-        "JOINED": "".join(f", {expression}" for expression in joined),
-        "ALONE": "".join(f", {_alone(a, square)}" for a in aggregates),
-    }
-    return render(__package__, "answers.sql", pieces)
-
-
-def features(catalogue: Catalogue) -> str:
-    """The answer of each row, in input order: ids, status, features."""
-    risky = ", ".join("'{}'".format(name.replace("'", "''")) for name in catalogue.settings.high_risk_categories)
-    same = [f"o.{column} IS NOT DISTINCT FROM x.{column}" for column in ("t", "a", *STORED_TEXTS, *_PLACE)]
-    pieces = {
+        "FRAMES": ", ".join(frames),
+        "SUBJECT": "".join(f", {column}" for column in subject),
+        "SPECIAL_SUBJECT": "".join(f", f.{column}" for column in subject),
+        "WINDOWED": "".join(f"{_windowed(a)} AS {a.column}, " for a in aggregates),
+        "AGGREGATES": "".join(f", {a.column}" for a in aggregates),
+        "JOINED": "".join(f", {_joined(a)} AS {a.column}" for a in aggregates),
+        "ALONE": "".join(f", {_ALONE[a.op].format(field=a.field)}" for a in aggregates),
         "SAME": " AND ".join(same),
-        "VALUES": "".join(f',\n  {_value(feature, risky)} AS "{feature.name}"' for feature in catalogue),
     }
-    return render(__package__, "features.sql", pieces)
+    return render(__package__, "answers.sql", pieces).replace("square_of_amount", square)
 
 
-def _over(aggregate: Aggregate, square: str) -> str:
-    """The aggregate as an SQL aggregate function over the columns of `records`."""
-    match aggregate.op:
-        case Op.COUNT:
-            return "count(*)"
-        case Op.SUM:
-            return "sum(r.a)"
-        case Op.SQUARES:
-            return f"sum({square})"
-        case Op.DISTINCT:
-            return f"count(DISTINCT r.{aggregate.field})"
+_FUNCTIONS = {
+    Op.COUNT: "count(*)",
+    Op.NIGHT: "count(*)",
+    Op.SUM: "sum(r.a)",
+    Op.SQUARES: "sum(square_of_amount)",
+    Op.DISTINCT: "count(DISTINCT r.{field}_code)",
+    Op.LARGEST: "max(r.a)",
+    Op.LATEST: "max(r.t)",
+    Op.LATEST_PLACE: "max(place_key(r.t, r.seq))",
+}
+"""Each aggregate as an SQL aggregate function over records (r)."""
+_FILTERS = {Op.NIGHT: "at_night(r.t)", Op.LATEST_PLACE: "r.latitude IS NOT NULL"}
+_OF_OTHERS = (Op.LARGEST, Op.LATEST, Op.LATEST_PLACE, Op.MET)
+_ALONE = {
+    Op.COUNT: "1",
+    Op.NIGHT: "at_night(r.t)::BIGINT",
+    Op.SUM: "r.a",
+    Op.SQUARES: "square_of_amount",
+    Op.DISTINCT: "(r.{field}_code IS NOT NULL)::BIGINT",
+    Op.LARGEST: "NULL",
+    Op.LATEST: "NULL",
+    Op.LATEST_PLACE: "NULL",
+    Op.MET: "false",
+}
+"""Each aggregate over one transaction."""
 
 
-def _alone(aggregate: Aggregate, square: str) -> str:
-    """The aggregate over one transaction."""
-    match aggregate.op:
-        case Op.COUNT:
-            return "1"
-        case Op.SUM:
-            return "r.a"
-        case Op.SQUARES:
-            return square
-        case Op.DISTINCT:
-            return f"CASE WHEN r.{aggregate.field} IS NULL THEN 0 ELSE 1 END"
+def _windowed(aggregate: Aggregate) -> str:
+    """The aggregate as a window function, for rows whose windows nothing overtook."""
+    if aggregate.op is Op.MET:
+        # The previous record with the same text, which is the latest of all others with it.
+        previous = f"lag(t) OVER (PARTITION BY card, {aggregate.field}_code ORDER BY t, seq)"
+        return f"coalesce({previous} > t - {aggregate.window_ms}, false)"
+    filtered = f" FILTER ({_FILTERS[aggregate.op]})" if aggregate.op in _FILTERS else ""
+    frame = "others" if aggregate.op in _OF_OTHERS else "with_own"
+    function = _FUNCTIONS[aggregate.op].format(field=aggregate.field)
+    return f"{function}{filtered} OVER {frame}_{aggregate.window_ms}"
 
 
-def _value(feature: Feature, risky: str) -> str:
-    """A feature as an expression over its aggregates (g) and its transaction (x)."""
-    if feature.request_only:
-        return _request_value(feature, risky)
-    columns = [f"g.{aggregate.column}" for aggregate in aggregates_of(feature)]
-    match feature.kind:
-        case Kind.COUNT | Kind.SUM:
-            return f"{columns[0]}::BIGINT"
-        case Kind.MEAN:
-            return f"{columns[1]}::BIGINT::DOUBLE / {columns[0]}::DOUBLE"
-        case Kind.DISTINCT:
-            return f"nullif({columns[0]}, 0)::BIGINT"
-        case Kind.ZSCORE:
-            return _zscore(*columns)
-        case _:
-            raise NotImplementedError(f"no SQL for {feature.name}, a {feature.kind}")
-
-
-def _request_value(feature: Feature, risky: str) -> str:
-    match feature.kind:
-        case Kind.AMOUNT:
-            return "x.a"
-        case Kind.HOUR_OF_DAY:
-            return f"x.t // {HOUR_MS} % 24"
-        case Kind.WEEKEND:
-            return f"((x.t // {DAY_MS} + 3) % 7 >= 5)::BIGINT"
-        case Kind.HIGH_RISK:
-            return f"(x.{feature.of} IN ({risky}))::BIGINT"
-        case _:
-            raise NotImplementedError(f"no SQL for {feature.name}, a {feature.kind}")
-
-
-def _zscore(count: str, total: str, squares: str) -> str:
-    """As `shared.features.values.zscore`."""
-    others, total, squares = f"({count} - 1)::HUGEINT", f"({total} - x.a)", f"({squares} - x.a::HUGEINT * x.a)"
-    spread = f"({others} * {squares} - {total} * {total})"
-    deviations = f"({others} * x.a - {total})::BIGINT::DOUBLE / sqrt(nearest_double({spread}))"
-    return f"CASE WHEN {others} < {ZSCORE_LEAST_OTHERS} OR {spread} = 0 THEN 0.0::DOUBLE ELSE {deviations} END"
+def _joined(aggregate: Aggregate) -> str:
+    """The aggregate over what a row's card knew: records (r) joined to the row (s)."""
+    filters = [f"r.t > s.t - {aggregate.window_ms}"]
+    if aggregate.op in _FILTERS:
+        filters.append(_FILTERS[aggregate.op])
+    if aggregate.op in _OF_OTHERS:
+        filters.append("r.row <> s.first")
+    if aggregate.op is Op.MET:
+        return f"count(*) FILTER ({' AND '.join(filters)} AND r.{aggregate.field}_code = s.{aggregate.field}_code) > 0"
+    return f"{_FUNCTIONS[aggregate.op].format(field=aggregate.field)} FILTER ({' AND '.join(filters)})"

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 
 from shared.features.definition import DAY_MS, RETENTION_MS
 
-Arrival = tuple[int, str, str, int]
-"""Row, card id, transaction id, event time in milliseconds."""
+Arrival = tuple[int, int, str, int]
+"""Row, number of the card, transaction id, event time in milliseconds."""
 
 
 def first_versions(arrivals: Iterable[Arrival]) -> Iterator[tuple[int, int]]:
@@ -19,12 +19,12 @@ def first_versions(arrivals: Iterable[Arrival]) -> Iterator[tuple[int, int]]:
     Args:
         arrivals: Ordered by card and, within a card, by arrival.
     """
-    card: str | None = None
+    card: int | None = None
     newest = 0
     recorded: dict[str, tuple[int, int]] = {}
-    for row, card_id, transaction_id, event_time_ms in arrivals:
-        if card_id != card:
-            card, newest, recorded = card_id, event_time_ms, {}
+    for row, of_card, transaction_id, event_time_ms in arrivals:
+        if of_card != card:
+            card, newest, recorded = of_card, event_time_ms, {}
         known = recorded.get(transaction_id)
         if known is not None and known[1] >= newest // DAY_MS * DAY_MS - RETENTION_MS:
             yield row, known[0]

@@ -9,6 +9,7 @@ from redis.asyncio import Redis, RedisCluster
 
 from shared.contracts.transaction import Transaction
 from shared.features.catalogue import CATALOGUE, Catalogue
+from shared.features.online.layout import Limits
 from shared.features.online.link import link
 from shared.features.online.wire import Call, FeatureRead, Protocol, pack, subject_of
 from shared.features.values import Value
@@ -23,6 +24,7 @@ class OnlineFeatures:
     Args:
         redis: The client. Its pool gives the connections.
         catalogue: The features to answer.
+        limits: Sizes of what is kept of a card; all clients of a store need the same.
 
     Example:
         >>> features = OnlineFeatures(Redis.from_url("redis://localhost:6379"))
@@ -31,9 +33,14 @@ class OnlineFeatures:
         1
     """
 
-    def __init__(self, redis: Redis | RedisCluster, catalogue: Catalogue = CATALOGUE) -> None:
+    def __init__(
+        self,
+        redis: Redis | RedisCluster,
+        catalogue: Catalogue = CATALOGUE,
+        limits: Limits = Limits(),  # noqa: B008 - frozen
+    ) -> None:
         self.catalogue = catalogue
-        self._protocol = Protocol(catalogue)
+        self._protocol = Protocol(catalogue, limits)
         self._link = link(redis, self._protocol.script.source)
 
     async def record_and_read(self, transactions: Sequence[Transaction]) -> list[FeatureRead]:

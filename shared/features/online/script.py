@@ -1,9 +1,4 @@
-"""The Lua script of the online engine, rendered from the catalogue.
-
-Numbers in Redis' Lua are doubles, so integers are exact below 2^53. Sums are therefore carried in limbs: a sum of
-amounts in two (hi * 2^40 + lo), a sum of squares in three (top * 2^80 + hi * 2^40 + lo). 8,192 amounts of 10^12 on top
-of a carried limb stay below 2^53, so the limbs are carried once per 8,192 records.
-"""
+"""The Lua script of the online engine, rendered from the catalogue. `layout` says what the keys hold."""
 
 from __future__ import annotations
 
@@ -11,19 +6,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from shared.features import templates
-from shared.features.definition import DAY_MS, RETENTION_MS
+from shared.features.definition import RETENTION_MS
+from shared.features.online import large, layout, scan
+from shared.features.online.layout import REF_BYTES, TEXT_KINDS, Limits
 from shared.features.plan import STORED_TEXTS, Aggregate, Op
-
-TEXT_KINDS = dict(zip(STORED_TEXTS, "mgcnh", strict=True))
-"""The byte that marks each text field in a card's heap; ids have `i`, or `u` for a shortened UUID."""
-
-KEY_TTL_MS = 40 * DAY_MS
-"""Wall-clock life of a card's keys after its last recorded transaction, at least `_TTL_REFRESH_MS`."""
-_TTL_REFRESH_MS = 33 * DAY_MS
-
-_HEAD_BYTES = 20
-_REF_BYTES = 3
-_CARRY = 2**40
 
 
 class Script(NamedTuple):
@@ -36,142 +22,59 @@ class Script(NamedTuple):
     """Where each aggregate's first limb stands among them."""
 
 
-def limbs(aggregate: Aggregate) -> int:
-    """How many doubles carry an aggregate, the highest limb first."""
-    return {Op.SUM: 2, Op.SQUARES: 3}.get(aggregate.op, 1)
+def render(aggregates: Sequence[Aggregate], limits: Limits) -> Script:
+    """Render the script that records a transaction and reads these aggregates.
 
-
-def render(aggregates: Sequence[Aggregate]) -> Script:
-    """Render the script that records a transaction and reads these aggregates."""
+    Raises:
+        ValueError: An aggregate cannot be answered for large cards.
+    """
     position, at = {}, 1
     for aggregate in aggregates:
         position[aggregate] = at
-        at += limbs(aggregate)
-    variables = [variable for aggregate in aggregates for variable in _variables(aggregate)]
-    replied = [variable for aggregate in aggregates for variable in _variables(aggregate)[: limbs(aggregate)]]
+        at += scan.doubles(aggregate)
     windows = sorted({aggregate.window_ms for aggregate in aggregates})
+    variables = [variable for aggregate in aggregates for variable in scan.variables(aggregate)] + scan.bands(windows)
+    replied = [variable for a in aggregates for variable in scan.variables(a)[: scan.doubles(a)]]
     edges = [f"edge_{window}" for window in windows]
     references = 1 + len(STORED_TEXTS)
+    counted = [aggregate for aggregate in aggregates if aggregate.op is Op.DISTINCT]
     pieces = {
-        "RECORD": str(_HEAD_BYTES + _REF_BYTES * references),
+        "START": str(layout.LOG_HEAD_BYTES + 1),
+        "RECORD": str(layout.RECORD_BYTES),
+        "VERSION": str(layout.VERSION_BYTES),
         "RETENTION": str(RETENTION_MS),
-        "TTL": str(KEY_TTL_MS),
-        "TTL_REFRESH": str(_TTL_REFRESH_MS),
-        "REF_FORMAT": "I3" * references,
+        "SMALL": str(limits.small),
+        "HEAP": str(limits.heap),
+        "TTL": str(layout.KEY_TTL_MS),
+        "TTL_REFRESH": str(layout.TTL_REFRESH_MS),
+        "REF_FORMAT": f"I{REF_BYTES}" * len(STORED_TEXTS),
         "REF_COUNT": str(references),
-        "REFS": "".join(f", {field}" for field in STORED_TEXTS),
+        "REFS": ", ".join(STORED_TEXTS),
         "MOVED": ", ".join(f"moved[{k}]" for k in range(1, references + 1)),
+        "TEXTS": f"local {', '.join(STORED_TEXTS)} = {', '.join('0' for _ in STORED_TEXTS)}",
         "LOCATE_TEXTS": "\n".join(_locate(field, 3 + k) for k, field in enumerate(STORED_TEXTS)),
         "STORE_TEXTS": "\n".join(_store(field, 3 + k) for k, field in enumerate(STORED_TEXTS)),
-        "COMPARE_VERSIONS": _compare_versions(),
         "DECLARE": f"local {', '.join([*variables, *edges])}" if variables else "",
-        "RESET": "\n".join([_initial(a) for a in aggregates] + [_edge(window) for window in windows]),
-        "ACCUMULATE": _accumulate(aggregates, windows),
-        "CARRY": "\n".join(_carry(a) for a in aggregates),
-        "ADD_OWN": "\n".join(_add(a, "amount") for a in aggregates if a.op is not Op.DISTINCT),
-        "ADD_OWN_TEXTS": "\n".join(
-            f"if {a.field} ~= 0 then {a.column} = {a.column} + 1 end" for a in aggregates if a.op is Op.DISTINCT
+        "RESET": "\n".join(
+            [scan.initial(a) for a in aggregates]
+            + [f"{name} = 0" for name in scan.bands(windows)]
+            + [scan.edge(window) for window in windows]
         ),
+        "SCAN_SMALL": scan.loop(aggregates, windows, texts=True),
+        "SCAN_LARGE": scan.loop(aggregates, windows, texts=False),
+        "TOTAL": scan.total(aggregates, windows),
+        "CARRY": scan.carry(aggregates, windows),
+        "ADD_OWN": "\n".join(scan.add(a, "t", "amount") for a in aggregates if a.op in scan.OF_OWN),
+        "ADD_OWN_TEXTS": "\n".join(f"if {a.field} ~= 0 then {a.column} = {a.column} + 1 end" for a in counted),
         "REPLY_FORMAT": "d" * at,
         "REPLY": "".join(f", {variable}" for variable in replied),
     }
-    return Script(templates.render(__package__, "record_and_read.lua", pieces), at, position)
-
-
-def _variables(aggregate: Aggregate) -> list[str]:
-    """The Lua variables of an aggregate: those that are replied first, highest limb first."""
-    name = aggregate.column
-    match aggregate.op:
-        case Op.COUNT:
-            return [name]
-        case Op.SUM:
-            return [f"{name}_hi", name]
-        case Op.SQUARES:
-            return [f"{name}_top", f"{name}_hi", name]
-        case Op.DISTINCT:
-            return [name, f"{name}_only", f"{name}_all"]
-
-
-def _initial(aggregate: Aggregate) -> str:
-    variables = _variables(aggregate)
-    values = ["nil" if variable.endswith("_all") else "0" for variable in variables]
-    return f"{', '.join(variables)} = {', '.join(values)}"
-
-
-def _edge(window_ms: int) -> str:
-    """The exclusive lower edge of a window, never before the horizon."""
-    return f"edge_{window_ms} = t - {window_ms}\nif edge_{window_ms} < horizon then edge_{window_ms} = horizon - 1 end"
-
-
-def _accumulate(aggregates: Sequence[Aggregate], windows: Sequence[int]) -> str:
-    """Nested tests from the longest window to the shortest: most transactions fail the second."""
-    if not windows:
-        return "if false then"
-    lines = []
-    for k, window in enumerate(reversed(windows)):
-        lines.append(f"if {'ti <= t and ' if k == 0 else ''}ti > edge_{window} then")
-        lines += [_add(a, "a") for a in aggregates if a.window_ms == window]
-    return "\n".join([*lines, "end\n" * (len(windows) - 1)])
-
-
-def _add(aggregate: Aggregate, amount: str) -> str:
-    """Add one transaction, of the given amount, to an aggregate."""
-    name = aggregate.column
-    match aggregate.op:
-        case Op.COUNT:
-            return f"{name} = {name} + 1"
-        case Op.SUM:
-            return f"{name} = {name} + {amount}"
-        case Op.SQUARES:
-            return f"""if {amount} < 67108864 then
-  {name} = {name} + {amount} * {amount}
-else
-  local high = floor({amount} / 1048576)
-  local low = {amount} - high * 1048576
-  local cross = 2 * high * low
-  local carried = floor(cross / 1048576)
-  {name}_hi = {name}_hi + high * high + carried
-  {name} = {name} + (cross - carried * 1048576) * 1048576 + low * low
-end
-if {name} >= 4503599627370496 then
-  local carried = floor({name} / {_CARRY})
-  {name}_hi = {name}_hi + carried
-  {name} = {name} - carried * {_CARRY}
-end"""
-        case Op.DISTINCT:
-            offset = _HEAD_BYTES + _REF_BYTES * (1 + STORED_TEXTS.index(str(aggregate.field)))
-            return f"""local text = unpack('<I3', log, p + {offset})
-if text ~= 0 and text ~= {aggregate.field} and text ~= {name}_only then
-  if {name} == 0 then
-    {name}, {name}_only = 1, text
-  elseif not {name}_all then
-    {name}, {name}_all = 2, {{[text] = true}}
-  elseif not {name}_all[text] then
-    {name} = {name} + 1
-    {name}_all[text] = true
-  end
-end"""
-
-
-def _carry(aggregate: Aggregate) -> str:
-    variables = _variables(aggregate)
-    match aggregate.op:
-        case Op.SUM:
-            high, low = variables
-        case Op.SQUARES:
-            high, low, _ = variables
-        case _:
-            return ""
-    return f"""if {low} >= {_CARRY} then
-  local carried = floor({low} / {_CARRY})
-  {high} = {high} + carried
-  {low} = {low} - carried * {_CARRY}
-end"""
+    source = templates.render(__package__, "record_and_read.lua", pieces | large.pieces(aggregates, limits))
+    return Script(source, at, position)
 
 
 def _locate(field: str, argument: int) -> str:
-    return f"""local {field} = 0
-if ARGV[{argument}] ~= '' then
+    return f"""if ARGV[{argument}] ~= '' then
   {field} = find(heap, '\\0{TEXT_KINDS[field]}' .. ARGV[{argument}] .. '\\0', 1, true)
   {field} = {field} and {field} + 1 or -1
 end"""
@@ -181,16 +84,4 @@ def _store(field: str, argument: int) -> str:
     return f"""if {field} == -1 then
   {field} = length + #texts + 1
   texts = texts .. '{TEXT_KINDS[field]}' .. ARGV[{argument}] .. '\\0'
-end"""
-
-
-def _compare_versions() -> str:
-    """Take the values of the first version; another version of the id is a conflict."""
-    known = [f"known_{field}" for field in STORED_TEXTS]
-    differ = " or ".join(f"{one} ~= {field}" for one, field in zip(known, STORED_TEXTS, strict=True))
-    return f"""local {", ".join(known)} = unpack('<{"I3" * len(known)}', log, first + {_HEAD_BYTES + _REF_BYTES})
-if sub(log, first, first + {_HEAD_BYTES - 1}) ~= head or {differ} then
-  status = 2
-  t, amount = unpack('<I6I6', log, first)
-  {", ".join(STORED_TEXTS)} = {", ".join(known)}
 end"""

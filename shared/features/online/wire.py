@@ -6,15 +6,16 @@ import math
 import re
 import struct
 from binascii import b2a_base64
-from collections.abc import Callable
 from enum import IntEnum
 from typing import NamedTuple
 
 from shared.contracts.transaction import Transaction
 from shared.features.catalogue import Catalogue
-from shared.features.online.script import limbs, render
-from shared.features.plan import STORED_TEXTS, Aggregate, plan
-from shared.features.values import Subject, Value, finishers, request_finishers
+from shared.features.online import scan
+from shared.features.online.layout import Limits
+from shared.features.online.script import render
+from shared.features.plan import Aggregate, Op, plan
+from shared.features.values import Integers, Subject, Value, finishers, request_finishers
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").fullmatch
 _PLACE = struct.Struct("<ii")
@@ -24,7 +25,6 @@ _HEAD_BYTES = 20
 _MAX_EVENT_TIME_MS = 2**48 - 1
 _MAX_AMOUNT_MINOR = 10**12
 _DEGREE = 10_000_000
-"""Places are kept in units of 10^-7 degrees, a centimetre."""
 
 
 class ReadStatus(IntEnum):
@@ -64,7 +64,21 @@ def card_key(card_id: str) -> str:
 
 def subject_of(transaction: Transaction) -> Subject:
     """What features look at of the transaction itself."""
-    return Subject(transaction.event_time_ms, transaction.amount_minor, transaction.merchant_category or None)
+    latitude, longitude = transaction.latitude, transaction.longitude
+    if latitude is None or longitude is None:
+        place = None
+    else:
+        place = (math.floor(latitude * _DEGREE + 0.5), math.floor(longitude * _DEGREE + 0.5))
+    return Subject(
+        transaction.event_time_ms,
+        transaction.amount_minor,
+        place,
+        transaction.merchant_id,
+        transaction.merchant_category,
+        transaction.city,
+        transaction.country,
+        transaction.channel,
+    )
 
 
 def pack(transaction: Transaction) -> Call:
@@ -74,29 +88,19 @@ def pack(transaction: Transaction) -> Call:
         ValueError: Its time or amount is out of range, or a text holds a NUL.
     """
     subject = subject_of(transaction)
-    time, amount, _ = subject
+    time, amount, place, *texts = subject
     if not (0 <= time <= _MAX_EVENT_TIME_MS and 0 <= amount <= _MAX_AMOUNT_MINOR):
         raise ValueError("event time or amount out of range")
-    latitude, longitude = transaction.latitude, transaction.longitude
-    if latitude is None or longitude is None:
-        place = _NOWHERE
-    else:
-        place = _PLACE.pack(math.floor(latitude * _DEGREE + 0.5), math.floor(longitude * _DEGREE + 0.5))
     identity = transaction.transaction_id
-    texts = (
-        transaction.merchant_id,
-        transaction.merchant_category or "",
-        transaction.city or "",
-        transaction.country or "",
-        transaction.channel or "",
-    )
-    if "\0" in identity or "\0" in "".join(texts):
+    encoded = [text.encode() if text else b"" for text in texts]
+    if "\0" in identity or b"\0" in b"".join(encoded):
         raise ValueError("a text holds a NUL")
-    head = (time | amount << 48).to_bytes(_TIME_AND_AMOUNT_BYTES, "little") + place
+    head = (time | amount << 48).to_bytes(_TIME_AND_AMOUNT_BYTES, "little")
+    head += _NOWHERE if place is None else _PLACE.pack(*place)
     # A UUID in 22 characters instead of 36: ids are most of a card's memory.
     identity = f"u{_shortened(identity)}" if len(identity) == 36 and _UUID(identity) else f"i{identity}"
     key = card_key(transaction.card_id)
-    return Call((key.encode(), identity.encode(), head, *[text.encode() for text in texts]), subject)
+    return Call((key.encode(), identity.encode(), head, *encoded), subject)
 
 
 def _shortened(uuid: str) -> str:
@@ -106,8 +110,8 @@ def _shortened(uuid: str) -> str:
 class Protocol:
     """The script of a catalogue, and how its replies become features."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
-        self.script = render(plan(catalogue))
+    def __init__(self, catalogue: Catalogue, limits: Limits) -> None:
+        self.script = render(plan(catalogue), limits)
         self._doubles = struct.Struct(f"<{self.script.doubles}d")
         self._finishers = finishers(catalogue, self._integers)
         self._request_finishers = request_finishers(catalogue)
@@ -124,22 +128,28 @@ class Protocol:
         """The vector without the card's history: its features are null."""
         return tuple([finish((), subject) for finish in self._request_finishers])
 
-    def _integers(self, aggregate: Aggregate) -> Callable[[tuple[float, ...]], int]:
+    def _integers(self, aggregate: Aggregate) -> list[Integers]:
         at = self.script.position[aggregate]
-        match limbs(aggregate):
-            case 1:
-                return lambda raw: int(raw[at])
-            case 2:
-                return lambda raw: (int(raw[at]) << 40) + int(raw[at + 1])
+        match aggregate.op:
+            case Op.SUM:
+                return [lambda raw: (int(raw[at]) << 40) + int(raw[at + 1])]
+            case Op.SQUARES:
+                return [lambda raw: (int(raw[at]) << 80) + (int(raw[at + 1]) << 40) + int(raw[at + 2])]
             case _:
-                return lambda raw: (int(raw[at]) << 80) + (int(raw[at + 1]) << 40) + int(raw[at + 2])
+                return [_integer_at(at + k) for k in range(scan.doubles(aggregate))]
 
 
 _STATUSES = tuple(ReadStatus)
 
 
+def _integer_at(position: int) -> Integers:
+    return lambda raw: int(raw[position])
+
+
 def _first_version(tail: bytes) -> Subject:
     """The version of a repeated id that was recorded: head and texts at the end of a conflict's reply."""
     numbers = int.from_bytes(tail[:_TIME_AND_AMOUNT_BYTES], "little")
-    texts = dict(zip(STORED_TEXTS, tail[_HEAD_BYTES:].decode().split("\0"), strict=False))
-    return Subject(numbers & _MAX_EVENT_TIME_MS, numbers >> 48, texts["merchant_category"] or None)
+    packed = tail[_TIME_AND_AMOUNT_BYTES:_HEAD_BYTES]
+    place = None if packed == _NOWHERE else _PLACE.unpack(packed)
+    texts = [text or None for text in tail[_HEAD_BYTES:].decode().split("\0")[:-1]]
+    return Subject(numbers & _MAX_EVENT_TIME_MS, numbers >> 48, place, *texts)

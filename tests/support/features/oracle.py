@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
-from math import floor, isqrt, sqrt
+from math import asin, cos, floor, isqrt, pi, sin, sqrt
 
 SECOND = 1_000
 MINUTE = 60 * SECOND
@@ -34,11 +34,8 @@ class Tx:
 
     def content(self) -> tuple[object, ...]:
         """What two versions of an id are told apart by: an empty text is unknown, half a place is none."""
-        place = None
-        if self.latitude is not None and self.longitude is not None:
-            place = (floor(self.latitude * 1e7 + 0.5), floor(self.longitude * 1e7 + 0.5))
         texts = (self.merchant_id, self.merchant_category, self.city, self.country, self.channel)
-        return (self.event_time_ms, self.amount_minor, place, *(text or None for text in texts))
+        return (self.event_time_ms, self.amount_minor, place(self), *(text or None for text in texts))
 
 
 @dataclass
@@ -68,18 +65,18 @@ class Oracle:
     def __init__(self) -> None:
         self.cards: dict[str, Card] = {}
 
-    def record_and_read(self, tx: Tx) -> tuple[str, dict[str, int | float | None]]:
-        """The status ("new", "seen", "conflict", "too_late") and every feature by name."""
+    def record_and_read(self, tx: Tx, *, read: bool = True) -> tuple[str, dict[str, int | float | None]]:
+        """The status ("new", "seen", "conflict", "too_late") and every feature by name; none unless `read`."""
         card = self.cards.setdefault(tx.card_id, Card())
         first = card.first_version(tx.transaction_id)
         if first is not None:
             status = "seen" if first.content() == tx.content() else "conflict"
-            return status, features(first, card.known, card.horizon())
+            return status, features(first, card.known, card.horizon()) if read else {}
         horizon = card.horizon(tx)
         if tx.event_time_ms < horizon:
-            return "too_late", features(tx, [tx], horizon)
+            return "too_late", features(tx, [tx], horizon) if read else {}
         card.known.append(tx)
-        return "new", features(tx, card.known, horizon)
+        return "new", features(tx, card.known, horizon) if read else {}
 
 
 def window(x: Tx, known: list[Tx], horizon: int, length: int) -> list[Tx]:
@@ -98,7 +95,9 @@ def features(x: Tx, known: list[Tx], horizon: int) -> dict[str, int | float | No
     def total(length: int) -> int:
         return sum(y.amount_minor for y in last(length))
 
-    cities = {y.city for y in last(HOUR) if y.city}
+    def cities(length: int) -> int | None:
+        return len({y.city for y in last(length) if y.city}) or None
+
     others = [y for y in last(30 * DAY) if y is not x]
     category = x.merchant_category
     return {
@@ -108,12 +107,55 @@ def features(x: Tx, known: list[Tx], horizon: int) -> dict[str, int | float | No
         "txn_count_24h": len(last(DAY)),
         "total_amount_10m": total(10 * MINUTE),
         "avg_amount_24h": float(total(DAY)) / float(len(last(DAY))),
-        "distinct_cities_1h": len(cities) if cities else None,
+        "distinct_cities_1h": cities(HOUR),
         "amount_zscore": zscore(x.amount_minor, [y.amount_minor for y in others]),
         "is_high_risk_merchant": None if not category else int(category in HIGH_RISK),
         "hour_of_day": t % DAY // HOUR,
         "is_weekend": int(weekday(t) >= 5),
+        "txn_count_7d": len(last(7 * DAY)),
+        "txn_count_30d": len(last(30 * DAY)),
+        "avg_amount_7d": float(total(7 * DAY)) / float(len(last(7 * DAY))),
+        "avg_amount_30d": float(total(30 * DAY)) / float(len(last(30 * DAY))),
+        "distinct_cities_24h": cities(DAY),
+        "seconds_since_last": float(t - max(y.event_time_ms for y in others)) / 1000 if others else None,
+        "travel_speed_kmh": travel_speed(x, others),
+        "is_new_merchant_30d": int(all(y.merchant_id != x.merchant_id for y in others)) if x.merchant_id else None,
+        "is_new_city_30d": int(all(y.city != x.city for y in others)) if x.city else None,
+        "amount_to_mean_30d": divided(len(others) * x.amount_minor, sum(y.amount_minor for y in others)),
+        "amount_to_max_30d": divided(x.amount_minor, max((y.amount_minor for y in others), default=0)),
+        "spend_share_10m_24h": divided(total(10 * MINUTE), total(DAY)),
+        "night_share_30d": divided(sum(y.event_time_ms % DAY < 6 * HOUR for y in last(30 * DAY)), len(last(30 * DAY))),
     }
+
+
+def divided(part: int, whole: int) -> float | None:
+    """A quotient, null when the divisor is 0."""
+    return float(part) / float(whole) if whole else None
+
+
+def place(x: Tx) -> tuple[int, int] | None:
+    """Latitude and longitude to 10^-7 degrees, None unless both are known."""
+    if x.latitude is None or x.longitude is None:
+        return None
+    return floor(x.latitude * 1e7 + 0.5), floor(x.longitude * 1e7 + 0.5)
+
+
+def travel_speed(x: Tx, others: list[Tx]) -> float | None:
+    """Great circle from the latest located other (of several at one moment the first recorded), over the time since."""
+    located = [y for y in others if place(y)]
+    if not located or not place(x):
+        return None
+    latest = max(y.event_time_ms for y in located)
+    previous = next(y for y in located if y.event_time_ms == latest)
+    return great_circle_km(place(previous), place(x)) * 3600 / max((x.event_time_ms - latest) / 1000, 1.0)
+
+
+def great_circle_km(one: tuple[int, int], two: tuple[int, int]) -> float:
+    """Haversine on a sphere of 6371.0088 km."""
+    unit = pi / 1.8e9
+    south, north = sin((two[0] - one[0]) * unit / 2), sin((two[1] - one[1]) * unit / 2)
+    h = south * south + cos(one[0] * unit) * cos(two[0] * unit) * (north * north)
+    return 2 * 6371.0088 * asin(min(1.0, sqrt(h)))
 
 
 def weekday(t: int) -> int:

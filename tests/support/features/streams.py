@@ -26,7 +26,15 @@ ANCHORS = [
 WINDOWS = [10 * MINUTE, HOUR, DAY, 7 * DAY, 30 * DAY, 31 * DAY]
 TEXTS = ["Lisbon", "Zürich", "東京", "São Paulo", "a{b}c", "%7B", "'", "🦊" * 60, "x" * 255]
 CATEGORIES = [None, "", "grocery", "jewelry", "crypto", "Crypto", "hotel"]
-PLACES = [(None, None), (38.7223, -9.1393), (47.3769, 8.5417), (-90.0, 180.0), (35.6762, 139.6503), (None, 8.0)]
+PLACES = [
+    (None, None),
+    (38.7223, -9.1393),
+    (47.3769, 8.5417),
+    (-90.0, 180.0),
+    (12.5, -180.0),
+    (35.6762, 139.6503),
+    (None, 8.0),
+]
 AMOUNTS = [0, 1, 99, 4_999, 10_000, 2**26 - 1, 2**26, 2**26 + 1, 2**31, 10**12 - 1, 10**12]
 
 
@@ -160,3 +168,62 @@ def _again(choose: Chooser, sent: list[Tx]) -> Tx:
             return replace(old, city="Oslo", latitude=59.9139, longitude=10.7522, merchant_id="other")
         case _:
             return old
+
+
+def busy_card(
+    seed: int, length: int, span_ms: int, *, late: float = 0.05, repeats: float = 0.05, cities: int = 8
+) -> list[Tx]:
+    """Many transactions of one card spread over a time, some late by anything up to all of it, some sent again."""
+    rng = random.Random(seed)
+    start = int(ANCHORS[1].timestamp() * 1000)
+    sent: list[Tx] = []
+    for number in range(length):
+        if sent and rng.random() < repeats:
+            sent.append(rng.choice(sent[-20:] if rng.random() < 0.8 else sent))
+            continue
+        clock = start + span_ms * number // length
+        time = clock - rng.randrange(clock - start + 1) if rng.random() < late else clock
+        latitude, longitude = rng.choice(PLACES)
+        sent.append(
+            Tx(
+                transaction_id=f"{rng.getrandbits(128):032x}",
+                card_id="c",
+                event_time_ms=time // 1000 * 1000 if rng.random() < 0.1 else time,
+                amount_minor=rng.choice([rng.randrange(100, 20_000), rng.randrange(10**12), 5_000]),
+                merchant_id=f"m{int(rng.paretovariate(0.7)) % 400}",
+                merchant_category=rng.choice(CATEGORIES),
+                city=f"city {int(cities * rng.random() ** 2)}" if rng.random() < 0.95 else None,
+                country="PT",
+                latitude=latitude,
+                longitude=longitude,
+                channel="pos",
+            )
+        )
+    return sent
+
+
+def tied_card(seed: int, length: int) -> list[Tx]:
+    """One card whose event times are few: ties of different places, and others exactly a window apart."""
+    rng = random.Random(seed)
+    midnight = int(ANCHORS[2].timestamp() * 1000) // DAY * DAY
+    moments = [midnight + days * DAY + offset for days in (0, 5, 10, 30) for offset in (0, 1, 6 * HOUR, 6 * HOUR + 1)]
+    delays = [rng.choice([0, 0, 0, length // 2]) for _ in range(length)]
+    arrivals = sorted(range(length), key=lambda number: number + delays[number])
+    sent = []
+    for number in arrivals:
+        latitude, longitude = rng.choice(PLACES)
+        sent.append(
+            Tx(
+                transaction_id=f"t{number}",
+                card_id="c",
+                event_time_ms=moments[number * len(moments) // length] + (2 if delays[number] else 0),
+                amount_minor=rng.choice([1, 2, 2, 3]),
+                merchant_id=f"m{rng.randrange(length // 3)}",
+                city=rng.choice([None, "Lisbon", "Oslo", "Rome", f"city {number}"]),
+                latitude=latitude,
+                longitude=longitude,
+            )
+        )
+        if rng.random() < 0.1:
+            sent.append(rng.choice(sent))
+    return sent

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -50,3 +50,28 @@ def _wait(port: int, process: subprocess.Popen[bytes]) -> None:
                 time.sleep(0.02)
             else:
                 return
+
+
+@contextmanager
+def valkey_cluster(nodes: int = 3) -> Iterator[int]:
+    """A running cluster of primaries that share the slots; gives the port of one."""
+    with ExitStack() as stack:
+        buses = [str(free_port()) for _ in range(nodes)]
+        options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-port")
+        ports = [stack.enter_context(valkey(*options, bus)) for bus in buses]
+        clients = [stack.enter_context(Redis(port=port)) for port in ports]
+        edges = [16384 * k // nodes for k in range(nodes + 1)]
+        for client, low, high in zip(clients, edges, edges[1:], strict=False):
+            client.execute_command("CLUSTER ADDSLOTS", *range(low, high))
+            client.execute_command("CLUSTER MEET", "127.0.0.1", str(ports[0]), buses[0])
+        deadline = time.monotonic() + 20
+        while not all(_knows_all(client, nodes) for client in clients):
+            if time.monotonic() > deadline:
+                raise TimeoutError("the cluster did not form")
+            time.sleep(0.05)
+        yield ports[0]
+
+
+def _knows_all(client: Redis, nodes: int) -> bool:
+    state = client.execute_command("CLUSTER INFO")
+    return state["cluster_known_nodes"] == str(nodes) and state["cluster_state"] == "ok"

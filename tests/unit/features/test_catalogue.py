@@ -34,7 +34,7 @@ def test_every_feature_says_what_it_means_and_how_its_value_reads() -> None:
     for feature in CATALOGUE:
         assert feature.meaning.endswith(".")
         assert feature.unit
-        for value in (0, 1, 7, 7.0, 123_456):
+        for value in (0, 1, 7, 7.0, 23):
             assert feature.sentence(value)
         if feature.null_when:
             assert feature.sentence(None)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.features.values import hour_of_day, is_weekend, zscore
+from shared.features.values import hour_of_day, is_weekend, speed_kmh, zscore
 from tests.support.features.oracle import true_zscore
 
 amounts = st.integers(0, 10**12)
@@ -38,3 +38,20 @@ def test_calendar_agrees_with_datetime(start: datetime) -> None:
         event_time_ms = round(moment.timestamp() * 1000)
         assert hour_of_day(event_time_ms) == moment.hour
         assert is_weekend(event_time_ms) == int(moment.weekday() >= 5)
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "kilometres"),
+    [
+        ((51.4700, -0.4543), (40.6413, -73.7781), 5_540),  # London Heathrow to New York JFK, on a sphere
+        ((0.0, 179.5), (0.0, -179.5), 111.2),  # across the date line
+        ((89.9, 0.0), (89.9, 180.0), 22.2),  # across the pole
+    ],
+)
+def test_speed_is_the_great_circle_over_the_time(
+    here: tuple[float, float], there: tuple[float, float], kilometres: float
+) -> None:
+    places = [(round(latitude * 1e7), round(longitude * 1e7)) for latitude, longitude in (here, there)]
+    assert speed_kmh(places[0], places[1], 3_600_000) == pytest.approx(kilometres, rel=2e-3)
+    assert speed_kmh(places[0], places[1], 0) == pytest.approx(kilometres * 3_600, rel=2e-3), "at least a second"
+    assert speed_kmh(places[0], places[0], 0) == 0.0

@@ -1,6 +1,7 @@
 import pytest
 
 from shared.features.catalogue import CATALOGUE
+from shared.features.online.layout import Limits
 from shared.features.online.wire import Protocol, card_key, pack, subject_of
 from tests.support.features.oracle import Tx
 
@@ -49,7 +50,7 @@ def test_what_cannot_be_recorded_is_refused(tx: Tx) -> None:
 
 
 def test_request_only_vector() -> None:
-    vector = dict(zip(CATALOGUE.names, Protocol(CATALOGUE).request_only(subject_of(TX)), strict=True))
+    vector = dict(zip(CATALOGUE.names, Protocol(CATALOGUE, Limits()).request_only(subject_of(TX)), strict=True))
     assert {name for name, value in vector.items() if value is not None} == set(CATALOGUE.request_only)
     assert vector["amount"] == 4_990
     assert vector["is_high_risk_merchant"] == 1
@@ -59,5 +60,5 @@ def test_request_only_vector() -> None:
 
 @pytest.mark.parametrize(("category", "flag"), [(None, None), ("", None), ("grocery", 0), ("gambling", 1)])
 def test_high_risk_is_null_when_the_category_is_unknown(category: str | None, flag: int | None) -> None:
-    vector = Protocol(CATALOGUE).request_only(subject_of(Tx("t", "c", 0, 0, merchant_category=category)))
+    vector = Protocol(CATALOGUE, Limits()).request_only(subject_of(Tx("t", "c", 0, 0, merchant_category=category)))
     assert vector[CATALOGUE.names.index("is_high_risk_merchant")] == flag

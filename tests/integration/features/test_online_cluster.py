@@ -1,0 +1,44 @@
+"""The online engine on a real cluster of three primaries."""
+
+from collections.abc import Iterator
+
+import pytest
+from redis.asyncio import Redis, RedisCluster
+
+from shared.features.online import OnlineFeatures, ReadStatus
+from shared.features.online.layout import Limits
+from tests.support.features.checking import expected, mismatches, online_answers
+from tests.support.features.oracle import Tx
+from tests.support.features.streams import random_stream
+from tests.support.features.valkey import valkey_cluster
+
+
+@pytest.fixture(scope="module")
+def cluster_port() -> Iterator[int]:
+    with valkey_cluster() as port:
+        yield port
+
+
+@pytest.mark.parametrize("limits", [Limits(), Limits(small=4, log=5, late=2, block=3, buckets=4, sweep=2)])
+async def test_answers_on_a_cluster_are_the_same(cluster_port: int, limits: Limits) -> None:
+    cards = ["c", "{", "}", "a}b", "{}", *[f"card{k}" for k in range(12)]]
+    stream = random_stream(11, 900, cards)
+    async with RedisCluster(host="127.0.0.1", port=cluster_port) as cluster:
+        await cluster.flushall(target_nodes=RedisCluster.PRIMARIES)
+        features = OnlineFeatures(cluster, limits=limits)
+        assert mismatches(stream, await online_answers(features, stream, 32), expected(stream)) == []
+        spread = [await _size(node.port) for node in cluster.get_primaries()]
+        assert min(spread) > 0, "every node holds cards"
+
+
+async def test_a_script_that_one_node_lost_is_loaded_again(cluster_port: int) -> None:
+    async with RedisCluster(host="127.0.0.1", port=cluster_port) as cluster:
+        features = OnlineFeatures(cluster)
+        await cluster.execute_command("SCRIPT FLUSH", target_nodes=RedisCluster.PRIMARIES)
+        reads = await features.record_and_read([Tx("t", f"flushed{k}", 1_790_000_000_000, 1) for k in range(20)])
+        assert {read.status for read in reads} == {ReadStatus.NEW}
+
+
+async def _size(port: int) -> int:
+    async with Redis(port=port) as node:
+        return int(await node.dbsize())
