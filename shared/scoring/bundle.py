@@ -126,7 +126,7 @@ def _read_members(data: bytes) -> dict[str, bytes]:
                 if archive.getinfo(name).file_size > MAX_MEMBER_BYTES:
                     raise BundleError(f"{name} is larger than {MAX_MEMBER_BYTES} bytes")
             return {name: _read_member(archive, name) for name in names}
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
         raise BundleError(f"the bundle is not a readable ZIP archive: {error}") from error
 
 
