@@ -6,9 +6,10 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from shared.batching import Batcher
 from shared.contracts.transaction import Transaction
 from shared.features.catalogue import CATALOGUE
-from shared.features.online import OnlineFeatures, ReadStatus, SharedRoundTrips
+from shared.features.online import OnlineFeatures, ReadStatus
 from shared.features.online.layout import Limits
 from tests.support.features.oracle import DAY, Tx
 from tests.support.features.valkey import free_port
@@ -52,23 +53,22 @@ async def test_no_server_is_an_error() -> None:
             await OnlineFeatures(redis).record_and_read([tx(1)])
 
 
-async def test_a_slow_server_meets_the_deadline_and_recovers(redis: Redis, features: OnlineFeatures) -> None:
-    shared = SharedRoundTrips(features, deadline_s=0.1)
-    await shared.read(tx(1))
+async def test_a_slow_server_may_be_given_up_and_recovers(redis: Redis, features: OnlineFeatures) -> None:
+    await features.record_and_read([tx(1)])
     await redis.client_pause(400, all=True)
-    reads = await asyncio.gather(*[shared.read(tx(k)) for k in range(2, 5)], return_exceptions=True)
-    assert [type(read) for read in reads] == [TimeoutError] * 3
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await features.record_and_read([tx(k) for k in range(2, 5)])
     await redis.client_unpause()
-    patient = SharedRoundTrips(features, deadline_s=5)
-    read = await patient.read(tx(9))
+    (read,) = await features.record_and_read([tx(9)])
     # The transactions of the missed deadline were on their way: recorded or not, answers are not mixed up.
     assert read.status is ReadStatus.NEW
     assert await count(features, tx(1)) in (2, 5)
 
 
-async def test_concurrent_reads_share_round_trips(redis: Redis, features: OnlineFeatures) -> None:
-    shared = SharedRoundTrips(features, deadline_s=5, most=16)
-    reads = await asyncio.gather(*[shared.read(tx(k)) for k in range(100)])
+async def test_concurrent_reads_share_round_trips(features: OnlineFeatures) -> None:
+    batcher = Batcher(features.record_and_read, max_batch=16)
+    reads = await asyncio.gather(*[batcher.submit(tx(k)) for k in range(100)])
     at = CATALOGUE.names.index("txn_count_24h")
     assert [read.values[at] for read in reads] == list(range(1, 101)), "the order of a card is kept"
 
