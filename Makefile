@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup up down status test check format bench lock clean
+.PHONY: help setup up down status test check format bench verify-faults verify-hostile lock clean
 
 UV_VERSION := 0.13.9
 VENV := .venv
@@ -31,7 +31,7 @@ export REQUESTS_CA_BUNDLE ?= $(SSL_CERT_FILE)
 endif
 
 help: ## List what there is
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1\t\2/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 17
 
 setup: $(INSTALLED) ## Make .venv with everything in it (needs Python 3.11 or newer, and a network)
 
@@ -73,6 +73,12 @@ format: $(INSTALLED) ## Format the code and fix what can be fixed
 
 bench: $(INSTALLED) ## Measure: throughput, latency, memory, start-up
 	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+verify-faults: $(INSTALLED) ## Kill processes of the running system 70 times under 50 TPS, check every promise (10 minutes)
+	$(BIN)/python -m tests.e2e.verify_faults $(ARGS)
+
+verify-hostile: $(INSTALLED) ## Send 10,000 hostile records through the running system
+	$(BIN)/python -m tests.e2e.verify_hostile $(ARGS)
 
 lock: $(INSTALLED) ## Resolve all dependencies anew: requirements.lock and Kafka's jars
 	@$(uv_settings); \
