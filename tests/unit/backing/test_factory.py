@@ -68,7 +68,7 @@ async def test_telemetry_is_off_and_everything_is_on_loopback(tmp_path: Path) ->
     assert {"-master.telemetry=false", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"} <= set(s3.argv)
     mlflow = await services["mlflow"].command()
     assert mlflow.environment["MLFLOW_DISABLE_TELEMETRY"] == "true"
-    assert mlflow.argv[mlflow.argv.index("--host") + 1] == "127.0.0.1"
+    assert mlflow.argv[mlflow.argv.index("shared.backing.mlflow_server") + 1] == "127.0.0.1"
     valkey = await services["redis"].command()
     assert valkey.argv[valkey.argv.index("--bind") + 1] == "127.0.0.1"
     assert valkey.argv[valkey.argv.index("--maxmemory-policy") + 1] == "noeviction"
