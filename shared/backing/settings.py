@@ -45,7 +45,7 @@ class BackingSettings(BaseSettings):
         aws_region: As above.
     """
 
-    model_config = SettingsConfigDict(populate_by_name=True, env_ignore_empty=True)
+    model_config = SettingsConfigDict(populate_by_name=True, env_ignore_empty=True, env_prefix="FRAUD_")
 
     home: Path = Field(Path(".fraud"), alias="FRAUD_HOME")
     cache: Path = Field(default_factory=default_cache, alias="FRAUD_CACHE")

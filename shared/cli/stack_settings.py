@@ -29,7 +29,7 @@ class StackSettings(BaseSettings):
         manifests: Folder of the Knative manifests to run.
     """
 
-    model_config = SettingsConfigDict(populate_by_name=True, env_ignore_empty=True)
+    model_config = SettingsConfigDict(populate_by_name=True, env_ignore_empty=True, env_prefix="FRAUD_")
 
     api_port: int = Field(8000, alias="FRAUD_API_PORT", ge=1, le=65535)
     functions_port: int = Field(8001, alias="FRAUD_FUNCTIONS_PORT", ge=1, le=65500)
