@@ -83,7 +83,7 @@ def world(seed: int, number: int, decisions: int) -> World:
     every = 5 if make is _busy else 1
     stream = make(rng, decisions * every)[: decisions * every]
     return World(
-        f"{make.__name__[1:]}, seed {seed}, number {number}", stream, limits, rng.choice([1, 7, 16, 64]), every
+        f"{make.__name__.strip('_')}, seed {seed}, number {number}", stream, limits, rng.choice([1, 7, 16, 64]), every
     )
 
 
@@ -108,7 +108,7 @@ def _short_cards(rng: random.Random, length: int) -> list[Tx]:
     return random_stream(rng.randrange(2**32), length, _cards(rng, 1 + length // rng.choice([12, 30, 60])))
 
 
-def _cards_in_turn(rng: random.Random, length: int) -> list[Tx]:
+def cards_in_turn(rng: random.Random, length: int) -> list[Tx]:
     """Several streams of other anchors and paces, one transaction of one after one of another."""
     count = 6
     each = -(-length // count)
@@ -152,4 +152,4 @@ def _one_after_another(rng: random.Random, length: int, make: Callable[[], list[
     return stream
 
 
-_KINDS = (_short_cards, _middling_cards, _cards_in_turn, _tied, _short_cards, _busy, _cards_in_turn)
+_KINDS = (_short_cards, _middling_cards, cards_in_turn, _tied, _short_cards, _busy, cards_in_turn)
