@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from redis.asyncio import Redis
+from redis.asyncio import Redis, RedisCluster
 
 from shared.features.online import OnlineFeatures
 from tests.support.features.checking import Answer, history_answers, mismatches, online_answers
@@ -31,9 +31,12 @@ class Verdict:
     lines: list[str] = field(default_factory=list)
 
 
-async def compare(world: World, redis: Redis) -> Verdict:
+async def compare(world: World, redis: Redis | RedisCluster) -> Verdict:
     """Run a world on an empty store and compare the three ways to answer, two by two."""
-    await redis.flushall()
+    if isinstance(redis, RedisCluster):
+        await redis.flushall(target_nodes=RedisCluster.PRIMARIES)
+    else:
+        await redis.flushall()
     oracle = IndexedOracle()
     wanted = [oracle.record_and_read(tx, read=number % world.every == 0) for number, tx in enumerate(world.stream)]
     features = OnlineFeatures(redis, limits=world.limits)
