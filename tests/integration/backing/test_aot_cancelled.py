@@ -13,7 +13,6 @@ from shared.backing import aot_recording
 from shared.backing.settings import BackingSettings
 
 
-
 def test_a_broken_off_recording_leaves_nothing_to_wait_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Its own Java options would name another cache; only the cache's name differs, the jars are those of every test.
     monkeypatch.setattr("shared.backing.aot.version", lambda _name: f"test-{os.getpid()}")
