@@ -80,7 +80,7 @@ def test_serving_imports_neither_training_nor_registry_libraries():
 
 
 def test_the_runtime_reports_nothing_to_its_maker():
-    # Its reporting begins at the import, with an identifier kept in the home folder; one that cannot be written is said.
+    # Its reporting begins at the import with an identifier in the home folder; one that cannot be written is said.
     environment = {"PATH": "/usr/bin:/bin", "HOME": "/dev/null", "XDG_CACHE_HOME": "/dev/null"}
     command = [sys.executable, "-c", "import shared.scoring.predictor"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
