@@ -2,13 +2,14 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup up down status test check format bench bench-streams verify-features verify-faults verify-hostile lock clean
+.PHONY: help setup up down status test check format bench bench-streams verify-features verify-faults verify-hostile images lock clean
 
 UV_VERSION := 0.13.9
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 MANIFESTS := knative/base
+FUNCTIONS := scorer feature-updater shadow-scorer train producer
 
 # The first Python that is new enough; PYTHON=... chooses another.
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
@@ -91,6 +92,10 @@ verify-faults: $(INSTALLED) ## Kill processes of the running system 70 times und
 
 verify-hostile: $(INSTALLED) ## Send 10,000 hostile records through the running system
 	$(BIN)/python -m tests.e2e.verify_hostile $(ARGS)
+
+images: ## Build the container image of each function (needs a Docker engine)
+	@for function in $(FUNCTIONS); do \
+		docker build $(ARGS) --target "$$function" --tag "dev.local/fraud-$$function:1" .; done
 
 lock: $(INSTALLED) ## Resolve all dependencies anew: requirements.lock and Kafka's jars
 	@$(uv_settings); \

@@ -1,10 +1,12 @@
 """Applying events to the feature store."""
 
 import asyncio
+from collections import Counter as Counting
 from collections.abc import Sequence
 from typing import Final, Protocol
 
 from prometheus_client import Counter
+from pydantic import ValidationError
 from redis.exceptions import RedisError
 
 from shared.batching import Batcher, Overloaded
@@ -14,8 +16,8 @@ from shared.contracts.event_time import now_milliseconds
 from shared.contracts.label import Label
 from shared.contracts.transaction import Transaction
 from shared.features.catalogue import Settings
-from shared.features.online import FeatureRead
-from shared.hosts.outcome import ServiceAway
+from shared.features.online import FeatureRead, ReadStatus
+from shared.hosts.outcome import Handled, Outcome, ServiceAway, poisoned
 
 UPDATES: Final = Counter("fraud_feature_updates_total", "Transaction events applied to the feature store.", ["status"])
 LABELS: Final = Counter("fraud_feature_labels_total", "Label events taken in, redelivered ones included.", ["is_fraud"])
@@ -26,6 +28,9 @@ class FeatureStore(Protocol):
 
     async def record_and_read(self, transactions: Sequence[Transaction]) -> list[FeatureRead]:
         """Record transactions; what is known already stays as it is."""
+
+    async def record(self, transactions: Sequence[Transaction]) -> list[ReadStatus]:
+        """The same without reading their features."""
 
 
 class Updater:
@@ -56,10 +61,40 @@ class Updater:
         else:
             raise PoisonEvent(f"expected an event of type {cloudevents.TRANSACTION} or {cloudevents.LABEL}")
 
-    async def _apply(self, event: Event) -> None:
+    async def handle_together(self, events: Sequence[Event]) -> list[Handled]:
+        """Apply several events, the transactions among them in one round trip, and say what came of each.
+
+        Raises:
+            ServiceAway: The feature store did not answer in time.
+        """
+        handled: list[Handled] = []
+        transactions: list[Transaction] = []
+        for event in events:
+            try:
+                if event.type == cloudevents.TRANSACTION:
+                    transactions.append(self._transaction(event))
+                else:
+                    await self.handle(event)
+                handled.append(Handled(Outcome.DONE))
+            except (PoisonEvent, ValidationError) as error:
+                handled.append(poisoned(error))
+        try:
+            async with asyncio.timeout(self._timeout):
+                statuses = await self._store.record(transactions)
+        except (RedisError, OSError, TimeoutError) as error:
+            raise ServiceAway(f"the feature store is away ({type(error).__name__})") from error
+        for status, number in Counting(statuses).items():
+            UPDATES.labels(status.name.lower()).inc(number)
+        return handled
+
+    def _transaction(self, event: Event) -> Transaction:
         transaction = Transaction.from_event(event.data)
         if self._settings.refuses(transaction.event_time_ms, now_milliseconds()):
             raise PoisonEvent("timestamp: lies too far ahead of the clock")
+        return transaction
+
+    async def _apply(self, event: Event) -> None:
+        transaction = self._transaction(event)
         try:
             read = await self._batcher.submit(transaction)
         except (RedisError, OSError, TimeoutError, Overloaded) as error:

@@ -11,7 +11,7 @@ from shared.contracts.transaction import Transaction
 from shared.features.catalogue import CATALOGUE, Catalogue
 from shared.features.online.layout import Limits
 from shared.features.online.link import link
-from shared.features.online.wire import Call, FeatureRead, Protocol, pack, subject_of
+from shared.features.online.wire import Call, FeatureRead, Protocol, ReadStatus, pack, subject_of
 from shared.features.values import Value
 
 
@@ -56,6 +56,19 @@ class OnlineFeatures:
             if isinstance(read, BaseException):
                 raise read
         return [read for read in reads if isinstance(read, FeatureRead)]
+
+    async def record(self, transactions: Sequence[Transaction]) -> list[ReadStatus]:
+        """Record transactions in the order given, in one round trip; for callers that need no features.
+
+        Raises:
+            ValueError: A transaction cannot be recorded (time or amount out of range); none was.
+            redis.exceptions.RedisError: The store did not answer; some transactions may have been recorded.
+        """
+        replies = await self._link.call([pack(transaction).command for transaction in transactions])
+        for reply in replies:
+            if isinstance(reply, BaseException):
+                raise reply
+        return [self._protocol.status(reply) for reply in replies]
 
     async def exchange(self, calls: Sequence[Call]) -> list[FeatureRead | BaseException]:
         """One round trip of packed calls. A call that the store refused has its error in its place.

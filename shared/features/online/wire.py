@@ -124,6 +124,10 @@ class Protocol:
             subject = _first_version(reply[self._doubles.size :])
         return FeatureRead(tuple([finish(raw, subject) for finish in self._finishers]), status)
 
+    def status(self, reply: bytes) -> ReadStatus:
+        """What the store knew of the transaction that this is the reply to."""
+        return _STATUSES[int(self._doubles.unpack_from(reply)[0])]
+
     def request_only(self, subject: Subject) -> tuple[Value, ...]:
         """The vector without the card's history: its features are null."""
         return tuple([finish((), subject) for finish in self._request_finishers])

@@ -11,68 +11,69 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import orjson
 from confluent_kafka import Consumer
+from pydantic import SecretStr
 
 from functions.feature_updater.composition import compose
 from functions.feature_updater.settings import UpdaterSettings
 from shared.contracts.transaction import Transaction
 from shared.features.catalogue import CATALOGUE, Catalogue
 from shared.features.kinds import count, mean, total
-from shared.features.online import FeatureRead, OnlineFeatures
+from shared.features.online import OnlineFeatures, ReadStatus
 from shared.features.online.client import connect
+from shared.hosts.aws_kafka import KafkaTrigger
 from tests.benchmarks.streams.results import Results
 from tests.benchmarks.streams.traffic import WINDOWS_MS
 from tests.support.lambda_kafka import invocation
 
 BATCH = 2_000
 _KINDS = {"txn_count": count, "total_amount": total, "avg_amount": mean}
-_NAMES = [f"{kind}_{window}" for window in ("10m", "1h", "24h") for kind in _KINDS]
+NAMES = [f"{kind}_{window}" for window in ("10m", "1h", "24h") for kind in _KINDS]
 
 
 def with_all_windows() -> Catalogue:
     """The system's catalogue and what it lacks of number, sum and mean in the three windows."""
     lacking = [
         _KINDS[name.rsplit("_", 1)[0]](name, WINDOWS_MS[number // len(_KINDS)])
-        for number, name in enumerate(_NAMES)
+        for number, name in enumerate(NAMES)
         if name not in CATALOGUE.names
     ]
     return Catalogue((*CATALOGUE.features, *lacking), CATALOGUE.settings)
 
 
 class Noting:
-    """The store, with each answer put aside as it comes."""
+    """The store, with the answer at each arrival put aside as it comes."""
 
-    def __init__(self, features: OnlineFeatures) -> None:
-        self.answers: list[tuple[int, Sequence[Transaction], list[FeatureRead]]] = []
+    def __init__(self, features: OnlineFeatures, results: Results) -> None:
         self._features = features
+        self._results = results
+        self._positions = [features.catalogue.names.index(name) for name in NAMES]
 
-    async def record_and_read(self, transactions: Sequence[Transaction]) -> list[FeatureRead]:
+    async def record(self, transactions: Sequence[Transaction]) -> list[ReadStatus]:
         reads = await self._features.record_and_read(transactions)
-        self.answers.append((time.time_ns(), transactions, reads))
-        return reads
+        for one in transactions:
+            self._results.taken_in(one.event_time_ms)
+        for one, read in zip(transactions, reads, strict=True):
+            number, _, sent_ns = one.transaction_id.partition("/")
+            values = [read.values[position] for position in self._positions]
+            self._results.answered(int(number), one.event_time_ms, int(sent_ns) if sent_ns else None, values)
+        return [read.status for read in reads]
 
 
-def main() -> None:
-    """Take in the topic and leave the results."""
-    logging.disable(logging.INFO)
-    bootstrap, topic, number_of_events, path, redis_url = sys.argv[1:]
-    settings = UpdaterSettings(redis_url=redis_url, kafka_bootstrap_servers=bootstrap)  # type: ignore[arg-type]
-    catalogue = with_all_windows()
-    store = Noting(OnlineFeatures(connect(redis_url), catalogue))
-    trigger = compose(settings, store, catalogue).kafka_trigger
+def take_in(bootstrap: str, topic: str, count: int, trigger: KafkaTrigger, group: str) -> float:
+    """Hand the topic to the trigger, in batches, until it has had so many events; seconds since the first of them."""
     consumer = Consumer(
         {
             "bootstrap.servers": bootstrap,
-            "group.id": f"ours-{topic}",
+            "group.id": f"{group}-{topic}",
             "auto.offset.reset": "earliest",
             "enable.auto.commit": False,
             "fetch.wait.max.ms": 10,
         }
     )
     consumer.subscribe([topic])
-    done, results, began = 0, Results(), 0.0
-    while done < int(number_of_events):
+    done, began, seconds = 0, 0.0, 0.0
+    while done < count:
         messages = consumer.consume(BATCH, 0.005)
         if not messages:
             continue
@@ -81,20 +82,23 @@ def main() -> None:
             raise RuntimeError("the store did not take a batch")
         consumer.commit(asynchronous=True)
         done += len(messages)
-        results.seconds = time.perf_counter() - began
+        seconds = time.perf_counter() - began
     consumer.close()
-    positions = [catalogue.names.index(name) for name in _NAMES]
-    newest = 0
-    for at_ns, transactions, reads in store.answers:
-        newest = max(newest, *[one.event_time_ms for one in transactions])
-        for one, read in zip(transactions, reads, strict=True):
-            number, _, sent_ns = one.transaction_id.partition("/")
-            results.values[int(number)] = [read.values[position] for position in positions]
-            results.behind_ms.append(newest - one.event_time_ms)
-            if sent_ns:
-                results.age_ms.append((at_ns - int(sent_ns)) / 1e6)
+    return seconds
+
+
+def main() -> None:
+    """Take in the topic twice: as the function does, for the time it takes, and noting what a scorer would read."""
+    logging.disable(logging.INFO)
+    bootstrap, topic, count, path, redis_url = sys.argv[1:]
+    catalogue = with_all_windows()
+    settings = UpdaterSettings(redis_url=SecretStr(f"{redis_url}/0"), kafka_bootstrap_servers=bootstrap)
+    results = Results()
+    noting = Noting(OnlineFeatures(connect(f"{redis_url}/1"), catalogue), results)
+    take_in(bootstrap, topic, int(count), compose(settings, noting, catalogue).kafka_trigger, "noting")
+    plain = compose(settings, catalogue=catalogue).kafka_trigger
+    results.seconds = take_in(bootstrap, topic, int(count), plain, "plain")
     results.write(Path(path))
-    sys.stdout.write(orjson.dumps({"seconds": results.seconds, "events": done}).decode() + "\n")
 
 
 if __name__ == "__main__":
