@@ -1,17 +1,15 @@
-"""This system's contender: the feature updater's own Kafka trigger, fed as AWS Lambda feeds it.
-
-python -m tests.benchmarks.streams.ours BOOTSTRAP TOPIC COUNT RESULTS REDIS_URL
-"""
+"""This system's contender: the feature updater's own Kafka trigger, fed as AWS Lambda feeds it."""
 
 from __future__ import annotations
 
+import argparse
 import logging
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from confluent_kafka import Consumer
+from confluent_kafka import Consumer, TopicPartition
 from pydantic import SecretStr
 
 from functions.feature_updater.composition import compose
@@ -51,54 +49,76 @@ class Noting:
 
     async def record(self, transactions: Sequence[Transaction]) -> list[ReadStatus]:
         reads = await self._features.record_and_read(transactions)
-        for one in transactions:
-            self._results.taken_in(one.event_time_ms)
         for one, read in zip(transactions, reads, strict=True):
-            number, _, sent_ns = one.transaction_id.partition("/")
+            self._results.taken_in(one.card_id, one.event_time_ms)
             values = [read.values[position] for position in self._positions]
-            self._results.answered(int(number), one.event_time_ms, int(sent_ns) if sent_ns else None, values)
+            self._results.answered(one.card_id, one.transaction_id, one.event_time_ms, values)
         return [read.status for read in reads]
 
 
-def take_in(bootstrap: str, topic: str, count: int, trigger: KafkaTrigger, group: str) -> float:
-    """Hand the topic to the trigger, in batches, until it has had so many events; seconds since the first of them."""
+def take_in(consumer: Consumer, assigned: Sequence[TopicPartition], trigger: KafkaTrigger) -> tuple[float, float]:
+    """Hand the partitions to the trigger, in batches, from the first to the last; when it began and ended."""
+    left = sum(consumer.get_watermark_offsets(partition)[1] for partition in assigned)
+    began = ended = 0.0
+    while left:
+        messages = consumer.consume(BATCH, 0.005)
+        if not messages:
+            continue
+        began = began or time.time()
+        if trigger(invocation(messages))["batchItemFailures"]:
+            raise RuntimeError("the store did not take a batch")
+        consumer.commit(asynchronous=True)
+        left -= len(messages)
+        ended = time.time()
+    return began, ended
+
+
+def follow(consumer: Consumer, count: int, trigger: KafkaTrigger) -> None:
+    """Hand over what comes, one transaction or many, until there were so many."""
+    while count:
+        messages = consumer.consume(BATCH, 0.005)
+        if messages:
+            trigger(invocation(messages))
+            count -= len(messages)
+
+
+def main() -> None:
+    """Wait for a line on standard input, take in the partitions, print when it began and ended."""
+    logging.disable(logging.INFO)
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.streams.ours")
+    for name in ("bootstrap", "topic", "redis_url"):
+        parser.add_argument(name)
+    parser.add_argument("--partitions", type=int, nargs="+", required=True)
+    parser.add_argument("--results", type=Path, help="note every answer, and leave them here")
+    parser.add_argument("--follow", type=int, default=0, help="take so many as they come, not what is there")
+    arguments = parser.parse_args()
+    catalogue = with_all_windows()
+    results = Results()
+    settings = UpdaterSettings(redis_url=SecretStr(arguments.redis_url), kafka_bootstrap_servers=arguments.bootstrap)
+    store = OnlineFeatures(connect(arguments.redis_url), catalogue)
+    trigger = compose(settings, Noting(store, results) if arguments.results else store, catalogue).kafka_trigger
     consumer = Consumer(
         {
-            "bootstrap.servers": bootstrap,
-            "group.id": f"{group}-{topic}",
-            "auto.offset.reset": "earliest",
+            "bootstrap.servers": arguments.bootstrap,
+            "group.id": "ours",
             "enable.auto.commit": False,
             "fetch.wait.max.ms": 10,
         }
     )
-    consumer.subscribe([topic])
-    done, began, seconds = 0, 0.0, 0.0
-    while done < count:
-        messages = consumer.consume(BATCH, 0.005)
-        if not messages:
-            continue
-        began = began or time.perf_counter()
-        if trigger(invocation(messages))["batchItemFailures"]:
-            raise RuntimeError("the store did not take a batch")
-        consumer.commit(asynchronous=True)
-        done += len(messages)
-        seconds = time.perf_counter() - began
+    assigned = [TopicPartition(arguments.topic, partition, 0) for partition in arguments.partitions]
+    consumer.assign(assigned)
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    sys.stdin.readline()
+    if arguments.follow:
+        follow(consumer, arguments.follow, trigger)
+        began = ended = 0.0
+    else:
+        began, ended = take_in(consumer, assigned, trigger)
     consumer.close()
-    return seconds
-
-
-def main() -> None:
-    """Take in the topic twice: as the function does, for the time it takes, and noting what a scorer would read."""
-    logging.disable(logging.INFO)
-    bootstrap, topic, count, path, redis_url = sys.argv[1:]
-    catalogue = with_all_windows()
-    settings = UpdaterSettings(redis_url=SecretStr(f"{redis_url}/0"), kafka_bootstrap_servers=bootstrap)
-    results = Results()
-    noting = Noting(OnlineFeatures(connect(f"{redis_url}/1"), catalogue), results)
-    take_in(bootstrap, topic, int(count), compose(settings, noting, catalogue).kafka_trigger, "noting")
-    plain = compose(settings, catalogue=catalogue).kafka_trigger
-    results.seconds = take_in(bootstrap, topic, int(count), plain, "plain")
-    results.write(Path(path))
+    if arguments.results:
+        results.write(arguments.results)
+    sys.stdout.write(f"{began} {ended}\n")
 
 
 if __name__ == "__main__":
