@@ -3,18 +3,27 @@
 import asyncio
 import random
 from collections.abc import Sequence
+from uuid import uuid4
 
 import pytest
+from confluent_kafka import Consumer, Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+from pydantic import SecretStr
 from redis.asyncio import Redis
 
+from functions.feature_updater.composition import compose
+from functions.feature_updater.settings import UpdaterSettings
 from functions.feature_updater.updater import Updater
+from shared.contracts import cloudevents
 from shared.features.catalogue import CATALOGUE
 from shared.features.online import OnlineFeatures
 from shared.features.online.layout import Limits
+from shared.hosts.aws_kafka import KafkaTrigger
 from tests.support.features.checking import Answer, mismatches, online_answers
 from tests.support.features.events import event_of, in_the_past, of_the_contract
 from tests.support.features.indexed import IndexedOracle
 from tests.support.features.oracle import Tx
+from tests.support.lambda_kafka import invocation
 from tests.support.metrics import Change
 from tests.verification.worlds import TINY, cards_in_turn
 
@@ -80,3 +89,45 @@ async def test_a_topic_delivered_four_times_answers_as_after_the_first(redis: Re
             assert change.of("fraud_feature_updates_total", status=status) == statuses.count(status)
         assert await answers() == first
     await features.aclose()
+
+
+def consumed(bootstrap: str, name: str, trigger: KafkaTrigger, count: int) -> None:
+    """Let the function's Kafka trigger take so many records of a topic, in invocations as AWS makes them."""
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": name, "auto.offset.reset": "earliest"})
+    consumer.subscribe([name])
+    try:
+        while count > 0:
+            messages = consumer.consume(500, 1.0)
+            assert trigger(invocation(messages)) == {"batchItemFailures": []}
+            count -= len(messages)
+    finally:
+        consumer.close()
+
+
+def test_a_real_topic_with_everything_four_times_answers_as_the_oracle(kafka_bootstrap: str, redis_url: str) -> None:
+    """The same through a real topic and the function's own trigger: each copy follows in an order of its own."""
+    stream, name = topic(6), f"redelivery-{uuid4()}"
+    AdminClient({"bootstrap.servers": kafka_bootstrap}).create_topics([NewTopic(name, 3)])[name].result(20)
+    settings = UpdaterSettings(redis_url=SecretStr(redis_url), kafka_bootstrap_servers=kafka_bootstrap)
+    trigger = compose(settings).kafka_trigger
+    producer = Producer({"bootstrap.servers": kafka_bootstrap})
+    rng, asked, answers = random.Random(6), distinct(stream), []
+    change, copies = Change(), [stream, *[rng.sample(stream, len(stream)) for _ in range(SHUFFLES)]]
+    for copy in copies:
+        for tx in copy:
+            key, value, headers = cloudevents.to_kafka(event_of(tx))
+            producer.produce(name, value=value, key=key, headers=headers)
+        assert producer.flush(30) == 0
+        consumed(kafka_bootstrap, name, trigger, len(copy))
+        answers.append(asyncio.run(read(redis_url, asked)))
+    assert answers[1:] == answers[:1] * SHUFFLES
+    oracle = IndexedOracle()
+    statuses = [oracle.record_and_read(tx, read=False)[0] for copy in copies for tx in copy]
+    for status in ("new", "seen", "conflict", "too_late"):
+        assert change.of("fraud_feature_updates_total", status=status) == statuses.count(status)
+    assert mismatches(asked, answers[0], [oracle.record_and_read(tx) for tx in asked]) == []
+
+
+async def read(redis_url: str, asked: Sequence[Tx]) -> list[Answer]:
+    async with Redis.from_url(redis_url) as client:
+        return await online_answers(OnlineFeatures(client), asked, 64)
