@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup up down status test check format bench verify-faults verify-hostile lock clean
+.PHONY: help setup up down status test check format bench verify-faults verify-hostile verify-archiver lock clean
 
 UV_VERSION := 0.13.9
 VENV := .venv
@@ -79,6 +79,9 @@ verify-faults: $(INSTALLED) ## Kill processes of the running system 70 times und
 
 verify-hostile: $(INSTALLED) ## Send 10,000 hostile records through the running system
 	$(BIN)/python -m tests.e2e.verify_hostile $(ARGS)
+
+verify-archiver: $(INSTALLED) ## Kill the archiver at 50 random moments under load, compare the lake event by event (5 minutes)
+	$(BIN)/python -m tests.e2e.verify_archiver $(ARGS)
 
 lock: $(INSTALLED) ## Resolve all dependencies anew: requirements.lock and Kafka's jars
 	@$(uv_settings); \
