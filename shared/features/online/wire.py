@@ -41,10 +41,18 @@ class ReadStatus(IntEnum):
 
 
 class FeatureRead(NamedTuple):
-    """The answer to one transaction: the values in the catalogue's order, and what the store knew of it."""
+    """The answer to one transaction.
+
+    Attributes:
+        values: The features in the catalogue's order.
+        status: What the store knew of the transaction.
+        cut: Whether a window reaches back beyond what the card holds, for it has more transactions than
+            `Limits.most`: the features of that window are then those of the latest transactions alone.
+    """
 
     values: tuple[Value, ...]
     status: ReadStatus
+    cut: bool = False
 
 
 class Call(NamedTuple):
@@ -119,10 +127,11 @@ class Protocol:
     def read(self, reply: bytes, subject: Subject) -> FeatureRead:
         """Make the features of a reply to the call of that subject."""
         raw = self._doubles.unpack_from(reply)
-        status = _STATUSES[int(raw[0])]
+        code = int(raw[0])
+        status = _STATUSES[code & ~_CUT]
         if status is ReadStatus.CONFLICT:
             subject = _first_version(reply[self._doubles.size :])
-        return FeatureRead(tuple([finish(raw, subject) for finish in self._finishers]), status)
+        return FeatureRead(tuple([finish(raw, subject) for finish in self._finishers]), status, code >= _CUT)
 
     def request_only(self, subject: Subject) -> tuple[Value, ...]:
         """The vector without the card's history: its features are null."""
@@ -140,6 +149,8 @@ class Protocol:
 
 
 _STATUSES = tuple(ReadStatus)
+_CUT = 8
+"""Is added to the status of a read that was cut."""
 
 
 def _integer_at(position: int) -> Integers:
