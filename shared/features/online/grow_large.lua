@@ -160,7 +160,9 @@ elseif #times < @BLOCK@ * 6 then
   insert()
 else
   split_block()
-  n, m, i = locate(t)
+  open(pages)
+  load(pages, blocks)
+  n, m, i = locate(t, pages, blocks, #times / 6)
   load(n, m)
   number = unpack('<I4', page, m * @PAGE_ENTRY@ - @PAGE_ENTRY@ + 7)
   insert()

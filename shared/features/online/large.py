@@ -31,8 +31,8 @@ def pieces(aggregates: Sequence[Aggregate], limits: Limits) -> dict[str, str]:
         if aggregate.op is Op.MET and aggregate.window_ms < DAY_MS:
             raise ValueError("an earlier occurrence is looked for in windows of a day or more")
     common = _common(aggregates, limits)
-    for name in ("note_large", "encode_large", "entries_large", "trim_large"):
-        common[_PARTS[name]] = _render(f"{name}.lua", common)
+    for name, part in _PARTS.items():
+        common[part] = _render(f"{name}.lua", common)
     common["GROW"] = _render("grow_large.lua", common)
     return {
         "READ_LARGE": _render("read_large.lua", common | _reading(aggregates)),
@@ -42,7 +42,13 @@ def pieces(aggregates: Sequence[Aggregate], limits: Limits) -> dict[str, str]:
     }
 
 
-_PARTS = {"note_large": "NOTE_FUNCTIONS", "encode_large": "ENCODE", "entries_large": "ENTRIES", "trim_large": "TRIM"}
+_PARTS = {
+    "note_large": "NOTE_FUNCTIONS",
+    "encode_large": "ENCODE",
+    "entries_large": "ENTRIES",
+    "trim_large": "TRIM",
+    "split_bucket": "SPLIT_BUCKET",
+}
 
 
 def _render(name: str, values: dict[str, str]) -> str:
@@ -80,7 +86,7 @@ def _common(aggregates: Sequence[Aggregate], limits: Limits) -> dict[str, str]:
         "PAGE": str(limits.page),
         "MOST": str(limits.most),
         "DROPS": str(_DROPPED_AT_ONCE),
-        "BUCKETS": str(limits.buckets),
+        "BUCKET": str(limits.bucket),
         "SWEEP": str(limits.sweep),
         "ADD_SQUARE": scan.add(squares, "at", "a").replace(squares.column, "squares"),
         "CODES_OF_VERSION": "".join(f" .. sub(version, {offsets[f] + 1}, {offsets[f] + CODE_BYTES})" for f in counted),
@@ -104,8 +110,9 @@ def _reading(aggregates: Sequence[Aggregate]) -> dict[str, str]:
     for window in windows:
         of_window = [_over(a) for a in aggregates if a.window_ms == window and a.op in _OVER]
         if of_window:
-            start = f"local from_n, from_m, from_i = locate(edge_{window})\nlocal {_BEFORE_WINDOW} = before(from_n, from_m, from_i)"
-            inside.append("\n".join(["do", start, *of_window, "end"]))
+            start = f"from_n, from_m, from_i = locate(edge_{window}, from_n, from_m, from_i)\n{_BEFORE_WINDOW}"
+            # Windows are gone through from the shortest: where one starts before all records, so do the longer ones.
+            inside.append("\n".join(["if from_i > 0 then", start, "end", *of_window]))
     counted = counted_texts(aggregates)
     for aggregate in aggregates:
         values = {"NAME": aggregate.column, "EDGE": f"edge_{aggregate.window_ms}", "TEXT": str(aggregate.field)}
@@ -115,6 +122,8 @@ def _reading(aggregates: Sequence[Aggregate]) -> dict[str, str]:
                 "ROW_OFFSET": str(HEAD_BYTES - 6 + CODE_BYTES * counted.index(str(aggregate.field))),
                 "ROW": str(_values(aggregates) + layout.RUNNING_BYTES),
             }
+            if f"local {aggregate.field}_seen" not in "".join(distinct):
+                distinct.append(_own_seen(str(aggregate.field)))
             distinct.append(_render("read_distinct.lua", values))
         elif aggregate.op is Op.MET:
             field = str(aggregate.field)
@@ -136,17 +145,19 @@ def _reading(aggregates: Sequence[Aggregate]) -> dict[str, str]:
     }
 
 
-_BEFORE_WINDOW = "from_rank, from_sum_hi, from_sum, from_squares_top, from_squares_hi, from_squares, from_night"
+_BEFORE_WINDOW = """from_rank, from_sum_hi, from_sum, from_squares_top, from_squares_hi, from_squares, from_night =
+  before(from_n, from_m, from_i)"""
 _OVER = {
     Op.COUNT: "@NAME@ = rank - from_rank",
     Op.SUM: "@NAME@_hi, @NAME@ = sum_hi - from_sum_hi, sum - from_sum",
     Op.SQUARES: """@NAME@_top, @NAME@_hi, @NAME@ =
   squares_top - from_squares_top, squares_hi - from_squares_hi, squares - from_squares""",
     Op.NIGHT: "@NAME@ = night - from_night",
-    Op.LARGEST: """@NAME@ = largest_between(from_n, from_m, from_i, n, m, i, 0)
+    Op.LARGEST: """@NAME@ = largest_between(from_n, from_m, from_i, n, m, i, 0, last_row)
 if status ~= 0 and @NAME@ == amount then
   local last_n, last_m, last_i = previous(own_n, own_m, own_i)
-  @NAME@ = largest_between(own_n, own_m, own_i, n, m, i, largest_between(from_n, from_m, from_i, last_n, last_m, last_i, 0))
+  @NAME@ = largest_between(from_n, from_m, from_i, last_n, last_m, last_i, 0)
+  @NAME@ = largest_between(own_n, own_m, own_i, n, m, i, @NAME@)
 end""",
     Op.LATEST: """if others_i > 0 then
   local last = time(others_n, others_m, others_i)
@@ -158,6 +169,11 @@ end""",
 
 def _over(aggregate: Aggregate) -> str:
     return templates.fill(_OVER[aggregate.op], {"NAME": aggregate.column, "EDGE": f"edge_{aggregate.window_ms}"})
+
+
+def _own_seen(field: str) -> str:
+    key = f"prefix .. ':z{TEXT_KINDS[field]}'"
+    return f"local {field}_seen = {field} > 0 and tonumber(call('ZSCORE', {key}, {field})) or -1"
 
 
 def _over_places(aggregate: Aggregate) -> str:

@@ -10,13 +10,14 @@ Small card (below `Limits.small`): scanned whole on each call.
 
 Large card: its transactions in order of event time, of one moment in order of arrival, as the leaves of a tree of three
 levels. Every level holds running sums, so that what lies in a window is the difference of two places.
-    :l       root: 'L', next free number u4, earliest event time not forgotten for want of room u6 (0: all), an entry per
-             page
+    :l       root: 'L', next free number u4, earliest event time not forgotten for want of room u6 (0: all), number of
+             buckets u3, an entry per page
     :p<n>    page: an entry for each of up to `Limits.page` blocks
     :t<n> :b<n>   block: event times u6, and rows, of up to `Limits.block` transactions
-    :k   hash of texts: kind and text -> code u3, then for dated kinds (day u3, first and last millisecond of the day
-         u4, times at the first millisecond u1) for each day it was seen on; '#' the highest code
-    :i   hash of ids: number of the bucket -> (length u1, id, version with codes u3) for each
+    :k   hash of texts and ids:
+         kind and text -> code u3, then for dated kinds (day u3, first and last millisecond of the day u4, times at the
+         first millisecond u1) for each day it was seen on; '#' the highest code
+         number of a bucket -> (length u1, id, version with codes u3) for each id in it
     :z<kind>  sorted set of codes by the time they were seen last, for texts that are counted
 An entry is the first event time u6, the number of the page or block u4, then what lies before it (before a block: in its
 page), then of itself the largest amount u6 and, of a block, the row of the latest located transaction u1, of a page,
@@ -57,7 +58,7 @@ SMALL_VERSION_BYTES = HEAD_BYTES + SMALL_REF_BYTES * len(STORED_TEXTS)
 SMALL_RECORD_BYTES = SMALL_VERSION_BYTES + SMALL_REF_BYTES
 VERSION_BYTES = HEAD_BYTES + CODE_BYTES * len(STORED_TEXTS)
 
-ROOT_HEAD_BYTES = 11
+ROOT_HEAD_BYTES = 14
 ROOT_BASE_FORMAT = "I4I4I5I4I5I5I4"
 """Number, sum (2 limbs of 40 bits, the highest first), sum of squares (3 limbs), nights before a page."""
 ROOT_ENTRY_BYTES = 48
@@ -79,8 +80,8 @@ class Limits:
         heap: Bytes of texts from which on it is; with the texts of one more transaction, below 2^16.
         block: Rows of a block; at most 255.
         page: Blocks of a page.
-        buckets: Buckets of ids; a multiple of `sweep`.
-        sweep: Buckets looked at for forgotten ids whenever a block is added.
+        bucket: Bytes of a bucket of ids from which on there is one bucket more.
+        sweep: Buckets and texts looked at for forgotten ones whenever a block is added.
         most: Transactions that a card holds, give or take a block.
     """
 
@@ -88,8 +89,8 @@ class Limits:
     heap: int = 48_000
     block: int = 64
     page: int = 16
-    buckets: int = 512
-    sweep: int = 16
+    bucket: int = 1_000
+    sweep: int = 32
     most: int = 131_072
 
 

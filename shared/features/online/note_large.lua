@@ -25,7 +25,7 @@ local function note(kind, text, at, dated)
   local field = kind .. text
   local entry = fields[field]
   if not entry then
-    counter = counter + 1
+    counter = (counter or tonumber(call('HGET', prefix .. ':k', '#'))) + 1
     entry = pack('<I3', counter)
     changed['#'] = counter
   end
@@ -35,9 +35,8 @@ local function note(kind, text, at, dated)
   return code
 end
 
--- A bucket with one more entry, without those before the horizon. The first to arrive is mostly the first to go.
+-- A bucket with one more entry, without those before the horizon.
 local function remember(entry, known)
-  if known == '' or entry ~= '' and unpack('<I6', known, byte(known) + 2) >= horizon then return known .. entry end
   local kept, p = {}, 1
   while p <= #known do
     local length = 1 + byte(known, p) + @VERSION@
@@ -46,17 +45,4 @@ local function remember(entry, known)
   end
   kept[#kept + 1] = entry
   return table.concat(kept)
-end
-
-local function write_hash(name, values)
-  local arguments = {}
-  for field, value in pairs(values) do
-    arguments[#arguments + 1] = field
-    arguments[#arguments + 1] = value
-    if #arguments >= 1000 then
-      call('HSET', prefix .. name, unpack_list(arguments))
-      arguments = {}
-    end
-  end
-  if #arguments > 0 then call('HSET', prefix .. name, unpack_list(arguments)) end
 end

@@ -3,10 +3,12 @@
 @ENCODE@
 @ENTRIES@
 counter = 0
-local sorted, buckets = {}, {}
+local sorted = {}
+local number_of_buckets = 2 ^ math.ceil(math.log((bytes + 1) / @BUCKET@) / math.log(2) + 1)
+if number_of_buckets < 1 then number_of_buckets = 1 end
 local function keep(name, at, full)
-  local bucket_of = tonumber(sub(redis.sha1hex(name), 1, 4), 16) % @BUCKETS@
-  buckets[bucket_of] = remember(pack('<I1', #name) .. name .. full, buckets[bucket_of] or '')
+  local field = tonumber(sub(redis.sha1hex(name), 1, 6), 16) % number_of_buckets
+  changed[field] = (changed[field] or '') .. pack('<I1', #name) .. name .. full
   local k = #sorted
   while k > 0 and unpack('<I6', sorted[k]) > at do
     sorted[k + 1] = sorted[k]
@@ -30,8 +32,16 @@ local full = head .. pack('<@REF_FORMAT@', @NOTE_OWN@)
 @COUNT_OWN@
 keep(id, t, full)
 changed['#'] = counter
-write_hash(':k', changed)
-write_hash(':i', buckets)
+local written = {}
+for field, value in pairs(changed) do
+  written[#written + 1] = field
+  written[#written + 1] = value
+  if #written >= 1000 then
+    call('HSET', prefix .. ':k', unpack_list(written))
+    written = {}
+  end
+end
+call('HSET', prefix .. ':k', unpack_list(written))
 
 local root, entries, numbers = {}, {}, 0
 local rank, sum, squares_hi, squares, night = 0, 0, 0, 0, 0
@@ -62,5 +72,5 @@ for from = 1, #sorted, @BLOCK@ do
     rank + #items, sum + block_sum, squares_hi + block_squares_hi, squares + block_squares, night + block_night
 end
 close_page()
-call('SET', prefix .. ':l', 'L' .. pack('<I4I6', numbers + 1, 0) .. table.concat(root))
+call('SET', prefix .. ':l', 'L' .. pack('<I4I6I3', numbers + 1, 0, number_of_buckets) .. table.concat(root))
 call('DEL', prefix .. ':s')

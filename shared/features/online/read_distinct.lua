@@ -2,8 +2,7 @@
 do
   local key, after, upto = prefix .. ':z@KIND@', string.format('(%.0f', @EDGE@), string.format('%.0f', t)
   local seen = call('ZCOUNT', key, after, upto)
-  local own_seen = @TEXT@ > 0 and tonumber(call('ZSCORE', key, @TEXT@)) or -1
-  if own_seen > @EDGE@ and own_seen <= t then seen = seen - 1 end
+  if @TEXT@_seen > @EDGE@ and @TEXT@_seen <= t then seen = seen - 1 end
   if t < newest then
     -- Those seen after t may lie in the window too: look for them among its records, from the latest.
     local sought, missing = {}, 0

@@ -1,4 +1,5 @@
 -- What a large card's blocks say of the windows. A place is the number of a page, of a block in it, of a row in that.
+buckets = unpack('<I3', log, 12)
 pages = (#log - @ROOT_HEAD@) / @ROOT_ENTRY@
 opened, page_at, times_page = {}, 0, 0
 
@@ -11,6 +12,14 @@ function open(n)
     end
     page_at, blocks = n, #page / @PAGE_ENTRY@
   end
+end
+
+-- Ids are in buckets by linear hashing: with every overflow one more bucket takes half of another's.
+function bucket_of(id)
+  local hash = tonumber(sub(redis.sha1hex(id), 1, 6), 16)
+  local _, exponent = math.frexp(buckets)
+  local number = hash % 2 ^ exponent
+  return number < buckets and number or number - 2 ^ (exponent - 1)
 end
 
 function load(n, m)
@@ -26,24 +35,34 @@ local function time(n, m, i)
   return unpack('<I6', times, i * 6 - 5)
 end
 
--- The last record not after T: a place with row 0 when there is none.
-function locate(T)
-  local low, high = 1, pages
-  while low < high do
-    local middle = floor((low + high + 1) / 2)
-    if unpack('<I6', log, @ROOT_HEAD@ + middle * @ROOT_ENTRY@ - @ROOT_ENTRY@ + 1) <= T then low = middle else high = middle - 1 end
+-- The last record not after T, at or before a place: a place with row 0 when there is none.
+function locate(T, n, m, i)
+  local low, high = 1, n
+  if unpack('<I6', log, @ROOT_HEAD@ + n * @ROOT_ENTRY@ - @ROOT_ENTRY@ + 1) > T then
+    high = n - 1
+    while low < high do
+      local middle = floor((low + high + 1) / 2)
+      if unpack('<I6', log, @ROOT_HEAD@ + middle * @ROOT_ENTRY@ - @ROOT_ENTRY@ + 1) <= T then
+        low = middle
+      else
+        high = middle - 1
+      end
+    end
+    n, m, i = low, nil, nil
   end
-  local n = low
   open(n)
-  low, high = 1, blocks
-  while low < high do
-    local middle = floor((low + high + 1) / 2)
-    if unpack('<I6', page, middle * @PAGE_ENTRY@ - @PAGE_ENTRY@ + 1) <= T then low = middle else high = middle - 1 end
+  low, high = 1, m or blocks
+  if not m or unpack('<I6', page, m * @PAGE_ENTRY@ - @PAGE_ENTRY@ + 1) > T then
+    if m then high = m - 1 end
+    while low < high do
+      local middle = floor((low + high + 1) / 2)
+      if unpack('<I6', page, middle * @PAGE_ENTRY@ - @PAGE_ENTRY@ + 1) <= T then low = middle else high = middle - 1 end
+    end
+    m, i = low, nil
+    if m == 1 and unpack('<I6', page) > T then return n, 1, 0 end
   end
-  local m = low
-  if m == 1 and unpack('<I6', page) > T then return n, 1, 0 end
   load(n, m)
-  low, high = 1, #times / 6
+  low, high = 1, i or #times / 6
   if unpack('<I6', times, high * 6 - 5) <= T then return n, m, high end
   high = high - 1
   while low < high do
@@ -74,15 +93,15 @@ function row(n, m, i, from, upto)
   return call('GETRANGE', prefix .. ':b' .. unpack('<I4', page, m * @PAGE_ENTRY@ - @PAGE_ENTRY@ + 7), start + from, start + upto)
 end
 
--- Over all records up to a place: number, sum (2 limbs), sum of squares (3), nights.
-function before(n, m, i)
+-- Over all records up to a place: number, sum (2 limbs), sum of squares (3), nights; its row may be known.
+function before(n, m, i, known)
   open(n)
   local rank, sum_hi, sum, squares_top, squares_hi, squares, night =
     unpack('<@ROOT_BASE@', log, @ROOT_HEAD@ + n * @ROOT_ENTRY@ - @ROOT_ENTRY@ + 11)
   local page_rank, page_sum, page_squares_hi, page_squares, page_night =
     unpack('<@PAGE_BASE@', page, m * @PAGE_ENTRY@ - @PAGE_ENTRY@ + 11)
   if i > 0 then
-    local row_sum, row_squares_hi, row_squares, row_night = unpack('<@RUNNING@', row(n, m, i, @VALUES@, @ROW@ - 1))
+    local row_sum, row_squares_hi, row_squares, row_night = unpack('<@RUNNING@', known or row(n, m, i, @VALUES@, @ROW@ - 1), known and @VALUES@ + 1 or 1)
     page_sum, page_squares_hi, page_squares, page_night =
       page_sum + row_sum, page_squares_hi + row_squares_hi, page_squares + row_squares, page_night + row_night
   end
@@ -101,10 +120,10 @@ local function largest_of_rows(n, m, i, j, best)
 end
 
 -- Largest amount after one place and up to another.
-local function largest_between(n, m, i, n2, m2, i2, best)
+local function largest_between(n, m, i, n2, m2, i2, best, known)
   if n > n2 or n == n2 and (m > m2 or m == m2 and i >= i2) then return best end
   if n == n2 and m == m2 then return largest_of_rows(n, m, i + 1, i2 * @ROW@ - 1, best) end
-  local top = unpack('<I6', row(n2, m2, i2, @ROW@ - 7, @ROW@ - 2))
+  local top = unpack('<I6', known or row(n2, m2, i2, 0, @ROW@ - 1), @ROW@ - 6)
   if top > best then best = top end
   local from = m
   if n < n2 then
@@ -119,20 +138,22 @@ local function largest_between(n, m, i, n2, m2, i2, best)
     top = unpack('<I6', page, k * @PAGE_ENTRY@ - 6)
     if top > best then best = top end
   end
-  open(n)
   if n < n2 then
+    if unpack('<I6', log, @ROOT_HEAD@ + n * @ROOT_ENTRY@ - 6) <= best then return best end
+    open(n)
     for k = m + 1, blocks do
       top = unpack('<I6', page, k * @PAGE_ENTRY@ - 6)
       if top > best then best = top end
     end
   end
+  open(n)
   if unpack('<I6', page, m * @PAGE_ENTRY@ - 6) > best then best = largest_of_rows(n, m, i + 1, -1, best) end
   return best
 end
 
 -- Time and place of the latest located record up to a place; of several at one moment the first recorded.
-local function located_at(n, m, i)
-  local k = i > 0 and byte(row(n, m, i, @ROW@ - 1, @ROW@ - 1)) or 0
+local function located_at(n, m, i, known)
+  local k = i > 0 and byte(known or row(n, m, i, 0, @ROW@ - 1), @ROW@) or 0
   while k == 0 do
     m = m - 1
     if m == 0 then
@@ -155,25 +176,24 @@ local function located_at(n, m, i)
   return at, unpack('<i4i4', row(n, m, k, 6, 13))
 end
 
-noted = call('HMGET', prefix .. ':k', '#', @TEXT_FIELDS@)
+bucket_field = bucket_of(id)
+noted = call('HMGET', prefix .. ':k', bucket_field, @TEXT_FIELDS@)
+bucket = noted[1] or ''
 @LOCATE_NOTED@
-bucket_field = tonumber(sub(redis.sha1hex(id), 1, 4), 16) % @BUCKETS@
-bucket = call('HGET', prefix .. ':i', bucket_field) or ''
-local p = find(bucket, string.char(#id) .. id, 1, true) and 1 or #bucket + 1
-while p <= #bucket do
-  local length = byte(bucket, p)
-  if sub(bucket, p + 1, p + length) == id then version = sub(bucket, p + length + 1, p + length + @VERSION@) end
-  p = p + 1 + length + @VERSION@
+if find(bucket, string.char(#id) .. id, 1, true) then
+  local p = 1
+  while p <= #bucket do
+    local length = byte(bucket, p)
+    if sub(bucket, p + 1, p + length) == id then version = sub(bucket, p + length + 1, p + length + @VERSION@) end
+    p = p + 1 + length + @VERSION@
+  end
 end
 
-n, m, i = locate(t)
-append_row = i > 0 and n == pages and m == blocks and i == #times / 6
-local known = append_row and unpack('<I6', times, i * 6 - 5)
-if not known then
-  open(pages)
-  load(pages, blocks)
-  known = unpack('<I6', times, #times - 5)
-end
+open(pages)
+load(pages, blocks)
+local known = unpack('<I6', times, #times - 5)
+append_row = t >= known
+if append_row then n, m, i = pages, blocks, #times / 6 else n, m, i = locate(t, pages, blocks, #times / 6) end
 cut_before = unpack('<I6', log, 6)
 local function horizon_of(newest)
   local remembered = newest - newest % DAY - RETENTION
@@ -190,9 +210,11 @@ if version then
       by_code = {}
       local all = call('HGETALL', prefix .. ':k')
       for k = 1, #all, 2 do
-        if byte(all[k]) ~= 35 then by_code[unpack('<I3', all[k + 1])] = {sub(all[k], 2), all[k + 1]} end
+        if byte(all[k]) > 57 then by_code[unpack('<I3', all[k + 1])] = {sub(all[k], 2), all[k + 1]} end
       end
-      n, m, i = locate(t)
+      open(pages)
+      load(pages, blocks)
+      n, m, i = locate(t, pages, blocks, #times / 6)
     end
   else
     version = nil
@@ -216,7 +238,11 @@ else
     if own_i == 0 then error('a transaction of ' .. prefix .. ' is known by its id and not among its records') end
     others_n, others_m, others_i = previous(n, m, i)
   end
-  local rank, sum_hi, sum, squares_top, squares_hi, squares, night = before(n, m, i)
+  if i > 0 then last_row = row(n, m, i, 0, @ROW@ - 1) end
+  local rank, sum_hi, sum, squares_top, squares_hi, squares, night = before(n, m, i, last_row)
+  local from_n, from_m, from_i = n, m, i
+  local from_rank, from_sum_hi, from_sum, from_squares_top, from_squares_hi, from_squares, from_night =
+    rank, sum_hi, sum, squares_top, squares_hi, squares, night
   @READ_WINDOWS@
   @READ_PLACES@
   @READ_DISTINCT@

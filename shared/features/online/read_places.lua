@@ -1,4 +1,4 @@
-local place_at, place_latitude, place_longitude = located_at(n, m, i)
+local place_at, place_latitude, place_longitude = located_at(n, m, i, last_row)
 if status ~= 0 and place_at == t then
   -- Of those at the same moment the first recorded, the transaction itself aside; else the latest before.
   place_at = -1

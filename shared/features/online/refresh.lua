@@ -3,7 +3,6 @@ call('PEXPIRE', prefix .. ':s', @TTL@)
 local stored = call('GET', prefix .. ':l')
 if byte(stored) == 76 then
   call('PEXPIRE', prefix .. ':k', @TTL@)
-  call('PEXPIRE', prefix .. ':i', @TTL@)
   @REFRESH_COUNTED@
   for p = @ROOT_HEAD@ + 7, #stored, @ROOT_ENTRY@ do
     local name = prefix .. ':p' .. unpack('<I4', stored, p)

@@ -24,33 +24,30 @@ while dropped < @DROPS@ and (pages > 1 or gone + 1 < blocks) do
   gone, dropped = gone + 1, dropped + 1
   if gone == blocks then
     call('DEL', prefix .. ':p' .. unpack('<I4', log, @ROOT_HEAD@ + 7))
-    log = sub(log, 1, 5) .. pack('<I6', cut_before) .. sub(log, @ROOT_HEAD@ + @ROOT_ENTRY@ + 1)
+    log = sub(log, 1, @ROOT_HEAD@) .. sub(log, @ROOT_HEAD@ + @ROOT_ENTRY@ + 1)
     pages, opened, page_at, gone = pages - 1, {}, 0, 0
     open(1)
   end
 end
 if dropped > 0 then
-  save_root(sub(log, 1, 5) .. pack('<I6', cut_before) .. sub(log, @ROOT_HEAD@ + 1))
+  save_root(sub(log, 1, 5) .. pack('<I6', cut_before) .. sub(log, 12))
   open(1)
   if gone > 0 then save_page(1, sub(page, gone * @PAGE_ENTRY@ + 1)) end
   times_page = 0
 end
 
-local kept = call('HMGET', prefix .. ':k', '#turn', '#scan')
-local turn = tonumber(kept[1] or 0)
-for k = turn, turn + @SWEEP@ - 1 do
-  local known = call('HGET', prefix .. ':i', k)
-  if known and unpack('<I6', known, byte(known) + 2) < horizon then
-    local left = remember('', known)
-    if left == '' then call('HDEL', prefix .. ':i', k) else call('HSET', prefix .. ':i', k, left) end
-  end
-end
-local scanned = call('HSCAN', prefix .. ':k', kept[2] or '0', 'COUNT', @BLOCK@)
+local scanned = call('HSCAN', prefix .. ':k', call('HGET', prefix .. ':k', '#scan') or '0', 'COUNT', @SWEEP@)
 for k = 1, #scanned[2], 2 do
-  local field, entry = scanned[2][k], scanned[2][k + 1]
-  if byte(field) ~= 35 and #entry > 3 and unpack('<I3', entry, #entry - 11) < horizon_day then
+  local field, known = scanned[2][k], scanned[2][k + 1]
+  local kind = byte(field)
+  if kind >= 48 and kind <= 57 then
+    if unpack('<I6', known, byte(known) + 2) < horizon then
+      local left = remember('', known)
+      if left == '' then call('HDEL', prefix .. ':k', field) else call('HSET', prefix .. ':k', field, left) end
+    end
+  elseif kind ~= 35 and #known > 3 and unpack('<I3', known, #known - 11) < horizon_day then
     call('HDEL', prefix .. ':k', field)
   end
 end
-call('HSET', prefix .. ':k', '#turn', (turn + @SWEEP@) % @BUCKETS@, '#scan', scanned[1])
+call('HSET', prefix .. ':k', '#scan', scanned[1])
 @TRIM_COUNTED@

@@ -94,7 +94,7 @@ async def test_keys_of_a_card_expire_together_and_late(redis: Redis, features: O
 
 
 async def test_keys_of_a_large_card_outlive_its_log(redis: Redis) -> None:
-    features = OnlineFeatures(redis, limits=Limits(small=4, block=3, page=2, buckets=4, sweep=2))
+    features = OnlineFeatures(redis, limits=Limits(small=4, block=3, page=2, bucket=150, sweep=2))
     stream = [tx(k, event_time_ms=T0 - k % 9 * DAY, city=f"city {k}") for k in range(200)]
     await features.record_and_read(stream)
     for key in [key async for key in redis.scan_iter(count=1000)]:
@@ -125,7 +125,7 @@ async def test_memory_of_a_large_card_is_bounded_too(redis: Redis) -> None:
     async def size() -> int:
         return sum([await redis.memory_usage(key) async for key in redis.scan_iter(count=1000)])
 
-    features = OnlineFeatures(redis, limits=Limits(small=40, block=16, page=4, buckets=32, sweep=16))
+    features = OnlineFeatures(redis, limits=Limits(small=40, block=16, page=4, bucket=500, sweep=16))
     stream = [
         tx(k, event_time_ms=T0 + k * DAY // 20 - k % 7 * DAY, merchant_id=f"merchant {k}", city=f"city {k % 90}")
         for k in range(6_000)
