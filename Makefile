@@ -3,6 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help setup up down status test check format bench bench-streams verify-features verify-faults verify-hostile images lock clean
+.PHONY: $(shell sed -nE 's/^([a-z-]+):.*\#\# .*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
 UV_VERSION := 0.13.9
 VENV := .venv
@@ -96,6 +97,9 @@ verify-hostile: $(INSTALLED) ## Send 10,000 hostile records through the running 
 images: ## Build the container image of each function (needs a Docker engine)
 	@for function in $(FUNCTIONS); do \
 		docker build $(ARGS) --target "$$function" --tag "dev.local/fraud-$$function:1" .; done
+
+verify-archiver: $(INSTALLED) ## Kill the archiver at 50 random moments under load, compare the lake event by event (5 minutes)
+	$(BIN)/python -m tests.e2e.verify_archiver $(ARGS)
 
 lock: $(INSTALLED) ## Resolve all dependencies anew: requirements.lock and Kafka's jars
 	@$(uv_settings); \

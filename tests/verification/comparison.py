@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from redis.asyncio import Redis, RedisCluster
 
 from shared.features.online import OnlineFeatures
-from tests.support.features.checking import Answer, history_answers, mismatches, online_answers
+from tests.support.features.checking import Answer, expected, history_answers, mismatches, online_answers
 from tests.support.features.indexed import IndexedOracle
-from tests.support.features.oracle import Tx
+from tests.support.features.merchant_streams import Item
 from tests.verification.worlds import World
 
 
@@ -37,8 +37,7 @@ async def compare(world: World, redis: Redis | RedisCluster) -> Verdict:
         await redis.flushall(target_nodes=RedisCluster.PRIMARIES)
     else:
         await redis.flushall()
-    oracle = IndexedOracle()
-    wanted = [oracle.record_and_read(tx, read=number % world.every == 0) for number, tx in enumerate(world.stream)]
+    wanted = expected(world.stream, world.every, IndexedOracle())
     features = OnlineFeatures(redis, limits=world.limits)
     try:
         online = await online_answers(features, world.stream, world.batch)
@@ -53,5 +52,5 @@ async def compare(world: World, redis: Redis | RedisCluster) -> Verdict:
     return Verdict(world.name, sum(bool(values) for _, values in wanted), len(world.stream), lines)
 
 
-def _named(pair: str, stream: Sequence[Tx], got: Sequence[Answer], wanted: Sequence[Answer]) -> list[str]:
+def _named(pair: str, stream: Sequence[Item], got: Sequence[Answer], wanted: Sequence[Answer]) -> list[str]:
     return [f"{pair}: {line}" for line in mismatches(stream, got, wanted)]

@@ -24,8 +24,8 @@ from multiprocessing.queues import SimpleQueue
 
 from redis.asyncio import Redis
 
-from tests.support.features.checking import replay
-from tests.support.features.oracle import Tx
+from tests.support.features.checking import replay, transactions_of
+from tests.support.features.merchant_streams import Item
 from tests.support.features.valkey import valkey
 from tests.verification.comparison import Verdict, compare
 from tests.verification.shrink import shrink
@@ -103,14 +103,16 @@ async def shortest(one: World, line: str) -> World:
     position = int(line.split(": ", 1)[1].split(" ", 1)[0])
     with valkey() as port:
 
-        def cut(stream: Sequence[Tx]) -> World:
+        def cut(stream: Sequence[Item]) -> World:
             return replace(one, stream=stream, every=1 if len(stream) < _READ_WHOLE else one.every)
 
-        async def fails(stream: Sequence[Tx]) -> bool:
+        async def fails(stream: Sequence[Item]) -> bool:
             return bool((await _compare(cut(stream), port)).lines)
 
-        stream = list(one.stream[: position + 1])
-        of_the_card = [tx for tx in stream if tx.card_id == stream[-1].card_id]
+        failed = transactions_of(one.stream)[position]
+        last = next(number for number, item in enumerate(one.stream) if item is failed)
+        stream = one.stream[: last + 1]
+        of_the_card = [item for item in stream if item.card_id == failed.card_id]
         if await fails(of_the_card):
             stream = of_the_card
         return cut(await shrink(stream, fails))

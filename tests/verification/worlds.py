@@ -8,13 +8,15 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 from shared.features.online.layout import Limits
+from tests.support.features.merchant_streams import Item, random_merchant_stream
 from tests.support.features.oracle import DAY, HOUR, MINUTE, Tx
 from tests.support.features.streams import busy_card, random_stream, tied_card
 
-TINY = Limits(small=4, log=5, late=2, block=3, buckets=4, sweep=2)
-LITTLE = Limits(small=12, log=20, late=5, block=8, buckets=16, sweep=4)
+TINY = Limits(small=4, block=3, page=2, bucket=150, sweep=2, digests=2)
+LITTLE = Limits(small=12, block=8, page=3, bucket=300, sweep=4, digests=7)
 ODD_CARDS = [
     "{",
     "}",
@@ -46,19 +48,14 @@ class World:
         stream: What happens, in order of arrival.
         limits: The online engine's limits.
         batch: Calls that share a round trip.
-        every: Features are read and compared at one in so many events; the status at each.
+        every: Vectors are compared at one in so many events; the status at each.
     """
 
     name: str
-    stream: Sequence[Tx]
+    stream: Sequence[Item]
     limits: Limits
     batch: int
     every: int = 1
-
-    @property
-    def decisions(self) -> int:
-        """Number of vectors compared."""
-        return -(-len(self.stream) // self.every)
 
 
 def size(number: int) -> int:
@@ -81,10 +78,16 @@ def world(seed: int, number: int, decisions: int) -> World:
     make = _KINDS[number % len(_KINDS)]
     limits = rng.choice([Limits(), Limits(), TINY, LITTLE])
     every = 5 if make is _busy else 1
-    stream = make(rng, decisions * every)[: decisions * every]
+    stream = _cut(make(rng, decisions * every), decisions * every)
     return World(
         f"{make.__name__.strip('_')}, seed {seed}, number {number}", stream, limits, rng.choice([1, 7, 16, 64]), every
     )
+
+
+def _cut(stream: Sequence[Item], transactions: int) -> list[Item]:
+    """The beginning of a stream with so many transactions."""
+    numbers = accumulate(isinstance(item, Tx) for item in stream)
+    return [item for item, number in zip(stream, numbers, strict=True) if number <= transactions]
 
 
 def _long_card(rng: random.Random) -> list[Tx]:
@@ -124,6 +127,17 @@ def _middling_cards(rng: random.Random, length: int) -> list[Tx]:
     return random_stream(rng.randrange(2**32), length, _cards(rng, 1 + length // 250))
 
 
+def _merchants(rng: random.Random, length: int) -> list[Item]:
+    """Few merchants of many cards over months, with labels in every order."""
+    stream: list[Item] = []
+    while sum(isinstance(item, Tx) for item in stream) < length:
+        number = len(stream)
+        cards = [f"{card}/{number}" for card in _cards(rng, 5)]
+        part = random_merchant_stream(rng.randrange(2**32), rng.choice([60, 250, 600]), cards)
+        stream += [replace(item, merchant_id=f"{item.merchant_id}/{number}") for item in part]
+    return stream
+
+
 def _tied(rng: random.Random, length: int) -> list[Tx]:
     """Cards whose event times are few, and others exactly a window apart."""
     return _one_after_another(rng, length, lambda: tied_card(rng.randrange(2**32), rng.choice([40, 150, 400])))
@@ -152,4 +166,13 @@ def _one_after_another(rng: random.Random, length: int, make: Callable[[], list[
     return stream
 
 
-_KINDS = (_short_cards, _middling_cards, cards_in_turn, _tied, _short_cards, _busy, cards_in_turn)
+_KINDS: tuple[Callable[[random.Random, int], Sequence[Item]], ...] = (
+    _short_cards,
+    _middling_cards,
+    cards_in_turn,
+    _tied,
+    _merchants,
+    _busy,
+    cards_in_turn,
+    _merchants,
+)

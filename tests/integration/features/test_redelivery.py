@@ -107,7 +107,8 @@ def consumed(bootstrap: str, name: str, trigger: KafkaTrigger, count: int) -> No
 def test_a_real_topic_with_everything_four_times_answers_as_the_oracle(kafka_bootstrap: str, redis_url: str) -> None:
     """The same through a real topic and the function's own trigger: each copy follows in an order of its own."""
     stream, name = topic(6), f"redelivery-{uuid4()}"
-    AdminClient({"bootstrap.servers": kafka_bootstrap}).create_topics([NewTopic(name, 3)])[name].result(20)
+    admin = AdminClient({"bootstrap.servers": kafka_bootstrap})
+    admin.create_topics([NewTopic(name, 3)])[name].result(20)
     settings = UpdaterSettings(redis_url=SecretStr(redis_url), kafka_bootstrap_servers=kafka_bootstrap)
     trigger = compose(settings).kafka_trigger
     producer = Producer({"bootstrap.servers": kafka_bootstrap})
