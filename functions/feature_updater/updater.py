@@ -80,7 +80,7 @@ class Updater:
                 handled.append(poisoned(error))
         try:
             async with asyncio.timeout(self._timeout):
-                statuses = await self._store.record(transactions)
+                statuses = await self._store.record(transactions) if transactions else []
         except (RedisError, OSError, TimeoutError) as error:
             raise ServiceAway(f"the feature store is away ({type(error).__name__})") from error
         for status, number in Counting(statuses).items():

@@ -206,6 +206,6 @@ def _headers(record: Mapping[str, Any]) -> list[tuple[str, bytes]]:
 
 def _unsigned(numbers: list[int]) -> bytes:
     try:
-        return bytes(numbers)
+        return bytes(iter(numbers))  # of a number alone `bytes` would make so many zeros
     except ValueError:  # signed ones
         return bytes(number & 0xFF for number in numbers)
