@@ -21,6 +21,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from multiprocessing.queues import SimpleQueue
+from pathlib import Path
 
 from redis.asyncio import Redis
 
@@ -87,6 +88,9 @@ _port: int
 def _start(ports: SimpleQueue[int]) -> None:
     global _port  # noqa: PLW0603 - set once, as the process starts
     _port = ports.get()
+    # DuckDB draws its progress on standard output; the parent reports ours.
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def _run(task: Task) -> tuple[Task, Verdict]:
