@@ -26,7 +26,7 @@ def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.streams", description=__doc__)
     parser.add_argument("--others", type=Path, required=True, help="Python with the extra `bench`")
-    parser.add_argument("--events", type=int, default=60_000, help="transactions in the stream (default 60,000)")
+    parser.add_argument("--events", type=int, default=20_000, help="transactions in the stream (default 20,000)")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     arguments = parser.parse_args()
     remarks = console(stderr=True)

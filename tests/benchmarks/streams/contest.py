@@ -24,8 +24,8 @@ from tests.support.delivery.kafka import EmbeddedKafka
 
 PARTITIONS = 4
 WORKERS = 2
-PACE = 500.0
-PACED_EVENTS = 4_000
+PACE = 200.0
+PACED_EVENTS = 1_000
 START_SECONDS = 4.0
 """What a contender may take to start before the paced stream begins."""
 _OTHERS = {
@@ -115,7 +115,7 @@ class Contest:
     def _start(self, python: Path, module: str, topic: str, way: str) -> subprocess.Popen[str]:
         script = f"tests.benchmarks.streams.{module}"
         command = [python, "-W", "ignore", "-m", script, self._kafka.address, topic, self._folder / "results", way]
-        return subprocess.Popen([str(part) for part in command], text=True)
+        return subprocess.Popen([str(part) for part in command], text=True, stderr=subprocess.DEVNULL)
 
     def _worker(self, topic: str, url: str, partitions: Sequence[int], *options: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "tests.benchmarks.streams.ours", self._kafka.address, topic, url]
