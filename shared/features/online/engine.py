@@ -67,6 +67,8 @@ class OnlineFeatures:
             ValueError: A transaction cannot be recorded (time or amount out of range); none was.
             redis.exceptions.RedisError: The store did not answer; some transactions may have been recorded.
         """
+        if not transactions:
+            return []
         calls = [pack(transaction) for transaction in transactions]
         commands: list[Command] = [(self._card.digest, b"1", *call.command) for call in calls]
         if not self._merchants.aggregates:

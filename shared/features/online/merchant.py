@@ -17,8 +17,10 @@ little-endian and unsigned unless said; uN has N bytes. Days are UTC days since 
 A read searches `:s` for the edges of the windows, so its cost does not depend on how many transactions there are. It
 takes out again what became known after its own time, which costs in proportion to the labels since then.
 
-Memory: a transaction takes the 12 bytes of its digest, and its share of a day's 11 bytes and field names. What lies
-before the merchant's memory is deleted with the first transaction of a newer day.
+Memory: a transaction takes the 12 bytes of its digest, and its share of a day's 11 bytes and field names; measured on
+Valkey 9 are 36 bytes at one transaction a day, 20 at ten and 16 to 23 above. A label takes 19 bytes, 22 more when it
+came later than the label delay. What lies before the merchant's memory is deleted with the first transaction of a newer
+day, and everything when neither transaction nor label has come for as long as the memory and nine days.
 """
 
 from __future__ import annotations

@@ -134,6 +134,11 @@ async def test_a_redelivered_topic_in_any_order_leaves_the_same_answers(redis: R
     assert any(values["merchant_risk_30d"] for _, values in answers[0])
 
 
+async def test_nothing_is_answered_with_nothing(features: OnlineFeatures) -> None:
+    assert await features.record_and_read([]) == []
+    assert await features.label([]) == []
+
+
 async def test_what_becomes_of_a_label(features: OnlineFeatures) -> None:
     old, fresh, forgotten = tx(1, 10), tx(2), tx(3, 100)
     assert await features.label([label_of(old, 5)]) == [LabelOutcome.WAITING]
