@@ -25,7 +25,7 @@ from shared.scoring.reasons import top_reasons
 from shared.telemetry.tracing import Trace
 
 _log = logging.getLogger(__name__)
-_SOURCE = "/fraud/scorer"
+SOURCE = "/fraud/scorer"
 REQUEST_ONLY_SUFFIX = "-request-only"
 
 
@@ -243,7 +243,7 @@ def _event(type_: str, id_: str, request: ScoreRequest, data: dict[str, Any]) ->
     transaction = request.transaction
     return Event(
         id=id_,
-        source=_SOURCE,
+        source=SOURCE,
         type=type_,
         data=orjson.dumps(data),
         subject=transaction.transaction_id,
