@@ -62,6 +62,9 @@ class FakeStore:
         self.labels += labels
         return outcomes
 
+    async def record(self, transactions: Sequence[Transaction]) -> list[ReadStatus]:
+        return [read.status for read in await self.record_and_read(transactions)]
+
     def request_only_vector(self, transaction: Transaction) -> tuple[FeatureValue, ...]:
         subject = subject_of(transaction)
         return tuple(finish((), subject) for finish in self._finishers)
