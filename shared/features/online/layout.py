@@ -87,7 +87,7 @@ class Limits:
 
     small: int = 128
     heap: int = 48_000
-    block: int = 64
+    block: int = 48
     page: int = 16
     bucket: int = 1_000
     sweep: int = 32
