@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup up down status test check format bench verify-faults verify-hostile lock clean
+.PHONY: help setup up down status test check format bench bench-features verify-faults verify-hostile lock clean
 
 UV_VERSION := 0.13.9
 VENV := .venv
@@ -73,6 +73,9 @@ format: $(INSTALLED) ## Format the code and fix what can be fixed
 
 bench: $(INSTALLED) ## Measure: throughput, latency, memory, start-up
 	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+bench-features: $(INSTALLED) ## Measure the feature engines by size of card and of history (no running system needed)
+	$(BIN)/python -m tests.benchmarks.features $(ARGS)
 
 verify-faults: $(INSTALLED) ## Kill processes of the running system 70 times under 50 TPS, check every promise (10 minutes)
 	$(BIN)/python -m tests.e2e.verify_faults $(ARGS)
