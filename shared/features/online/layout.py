@@ -83,6 +83,7 @@ class Limits:
         bucket: Bytes of a bucket of ids from which on there is one bucket more.
         sweep: Buckets and texts looked at for forgotten ones whenever a block is added.
         most: Transactions that a card holds, give or take a block.
+        digests: Transactions of a merchant's day whose digests stand in one field; the rest is spread over 256.
     """
 
     small: int = 128
@@ -92,6 +93,7 @@ class Limits:
     bucket: int = 1_000
     sweep: int = 32
     most: int = 131_072
+    digests: int = 64
 
 
 def counted_texts(aggregates: Sequence[Aggregate]) -> list[str]:
