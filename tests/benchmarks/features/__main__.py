@@ -10,6 +10,7 @@ import argparse
 import os
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from tests.benchmarks.features.sizes import SIZES, Cost
 from tests.benchmarks.features.store import store
 from tests.benchmarks.figure import Figure, machine
 
+_PARTS = ("cards", "extremes", "http", "history")
+
 
 def main() -> int:
     """Measure and print."""
@@ -28,10 +31,12 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--calls", type=int, default=1_200, help="timed calls of each size and spread (default 1200)")
     parser.add_argument("--quick", action="store_true", help="one size of card alone")
+    parser.add_argument("--only", choices=_PARTS, action="append", help="measure this alone; may be repeated")
     arguments = parser.parse_args()
     size = machine()
     with tempfile.TemporaryDirectory(prefix="fraud-bench-") as name:
-        costs, figures = _measure(Path(name), arguments.calls, quick=arguments.quick)
+        only = {"cards"} if arguments.quick else set(arguments.only or _PARTS)
+        costs, figures = _measure(Path(name), arguments.calls, SIZES[3:4] if arguments.quick else SIZES, only)
     size["load_average_after"] = [round(one, 2) for one in os.getloadavg()]
     if arguments.json:
         document = {"machine": size, "cards": [cost.document() for cost in costs]}
@@ -41,21 +46,28 @@ def main() -> int:
     return 0
 
 
-def _measure(folder: Path, calls: int, *, quick: bool) -> tuple[list[Cost], list[Figure]]:
+def _measure(folder: Path, calls: int, card_sizes: Sequence[int], only: set[str]) -> tuple[list[Cost], list[Figure]]:
     remarks = console(stderr=True)
-    with store(folder / "online") as server:
-        remarks.print("cards of every size and spread", style="dim")
-        costs = sizes.measure(server, SIZES[3:4] if quick else SIZES, calls)
-        figures = sizes.figures(costs)
-        if quick:
-            return costs, [*figures, extremes.longest_call(server)]
-        remarks.print("many cities, a very large card, throughput", style="dim")
-        figures += [extremes.many_cities(server), extremes.hundred_thousand(server)]
-        figures += [extremes.calls_per_core(server, seconds=3.0), extremes.longest_call(server)]
-        remarks.print("decisions over HTTP", style="dim")
-        figures.append(tail(server, folder / "scorer", calls))
-    remarks.print("history engine", style="dim")
-    return costs, figures + history(folder)
+    costs: list[Cost] = []
+    figures: list[Figure] = []
+    if only != {"history"}:
+        with store(folder / "online") as server:
+            if "cards" in only:
+                remarks.print("cards of every size and spread", style="dim")
+                costs = sizes.measure(server, card_sizes, calls)
+                figures += sizes.figures(costs)
+            if "extremes" in only:
+                remarks.print("many cities, a very large card, throughput", style="dim")
+                figures += [extremes.many_cities(server), extremes.hundred_thousand(server)]
+                figures.append(extremes.calls_per_core(server, seconds=3.0))
+            figures.append(extremes.longest_call(server))
+            if "http" in only:
+                remarks.print("decisions over HTTP", style="dim")
+                figures.append(tail(server, folder / "scorer", calls))
+    if "history" in only:
+        remarks.print("history engine", style="dim")
+        figures += history(folder)
+    return costs, figures
 
 
 def _print(size: dict[str, Any], costs: list[Cost], figures: list[Figure]) -> None:
@@ -70,7 +82,8 @@ def _print(size: dict[str, Any], costs: list[Cost], figures: list[Figure]) -> No
     cards = Table("card", "server p50", "p99", "max us", "round trip p50", "p99 us", "B/transaction")
     for cost in costs:
         cards.add_row(*(f"{value:,}" if not isinstance(value, str) else value for value in cost.document().values()))
-    out.print(cards)
+    if costs:
+        out.print(cards)
     table = Table("what", "measured", "target", "met", "how")
     for figure in figures:
         table.add_row(

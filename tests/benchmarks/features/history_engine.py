@@ -5,7 +5,9 @@ from __future__ import annotations
 import multiprocessing
 import resource
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,6 +15,8 @@ import pyarrow.parquet as pq
 from shared.features.history import HistoryFeatures
 from shared.simulation.history import generate_history
 from tests.benchmarks.figure import Figure
+
+T = TypeVar("T")
 
 _TRANSACTIONS = 1_750_000
 _DAYS = 183.0
@@ -64,7 +68,7 @@ def _compute(source: Path, target: Path, folder: Path) -> tuple[float, float]:
     return time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
-def _apart(work, *arguments):  # type: ignore[no-untyped-def]
+def _apart(work: Callable[..., T], *arguments: object) -> T:
     """Call a function in a fresh process, whose peak memory is its own."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(work, arguments)

@@ -70,7 +70,7 @@ async def test_what_is_not_marked_is_exact_on_a_hostile_stream(redis: Redis) -> 
     assert not all(cut)
     for read, (_, wanted) in zip(reads, expected(stream), strict=True):
         assert read.cut or all(same(value(read, name), wanted[name]) for name in CATALOGUE.names)
-    keys = [key async for key in redis.scan_iter(count=1000)]
+    keys = [key async for key in redis.scan_iter("f:*", count=1000)]
     assert len(keys) < 100, "what was forgotten is deleted"
     await features.aclose()
 
