@@ -52,7 +52,8 @@ def hundred_thousand(store: Store) -> Figure:
         bound="<=",
         target=80.0 if counted == wanted else 0.0,
         how=f"{len(took):,} calls; p99 {percentile(took, 99):g}, longest {max(took):,} us; "
-        f"counts {counted:,}, {right}; {store.bytes_of(one.held[0]) / (size + further):.0f} B/transaction; built in {loaded:.1f} s",
+        f"counts {counted:,}, {right}; {store.bytes_of(one.held[0]) / (size + further):.0f} B/transaction; "
+        f"built in {loaded:.1f} s",
     )
 
 
