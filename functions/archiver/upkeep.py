@@ -85,5 +85,10 @@ class Upkeep:
         if done is not None:  # a table of today has nothing to clear
             days = self._lake.settings.fraud_lake_retention_days
             hours = int(timedelta(days=days).total_seconds() // 3600)
-            gone = self._lake.table(name).vacuum(retention_hours=hours, dry_run=False, full=True)
+            gone = self._lake.table(name).vacuum(
+                retention_hours=hours,
+                dry_run=False,
+                full=True,
+                enforce_retention_duration=False,  # the setting may be shorter than when the table was made
+            )
             _log.info("removed %d files of %s that no version of the last %d days needs", len(gone), name, days)
