@@ -25,7 +25,7 @@ from shared.scoring.reasons import top_reasons
 from shared.telemetry.tracing import Trace
 
 _log = logging.getLogger(__name__)
-_SOURCE = "/fraud/scorer"
+SOURCE = "/fraud/scorer"
 REQUEST_ONLY_SUFFIX = "-request-only"
 
 
@@ -78,6 +78,7 @@ class _Vectors:
     rows: list[tuple[FeatureValue, ...]]
     statuses: list[str]
     degraded: str | None
+    cut: list[bool]
 
 
 class Decider:
@@ -152,8 +153,9 @@ class Decider:
             reads: list[FeatureRead] = await self._store.record_and_read(transactions)
         except StoreAway as away:
             rows = [self._request_only_vector(transaction) for transaction in transactions]
-            return _Vectors(rows, ["unread"] * len(rows), away.reason)
-        return _Vectors([read.values for read in reads], [read.status.name.lower() for read in reads], None)
+            return _Vectors(rows, ["unread"] * len(rows), away.reason, [False] * len(rows))
+        statuses = [read.status.name.lower() for read in reads]
+        return _Vectors([read.values for read in reads], statuses, None, [read.cut for read in reads])
 
     def _matrix(self, served: ServedModel, rows: list[tuple[FeatureValue, ...]]) -> np.ndarray[Any, Any]:
         cached = self._columns.get(id(served))
@@ -186,13 +188,14 @@ class Decider:
     def _hand_over(self, requests: Sequence[ScoreRequest], answers: list[Answer], vectors: _Vectors) -> None:
         decided_at = to_rfc3339(now_milliseconds())
         events = []
-        for request, answer, status in zip(requests, answers, vectors.statuses, strict=True):
+        for request, answer, status, cut in zip(requests, answers, vectors.statuses, vectors.cut, strict=True):
             wire = request.transaction.to_wire()
             data = {
                 **answer.body,
                 "transaction": wire,
                 "features": answer.features,
                 "feature_status": status,
+                "features_cut": cut,
                 "catalogue_version": self._catalogue.version,
                 "decided_at": decided_at,
             }
@@ -224,6 +227,8 @@ class Decider:
                 metrics.FEATURE_CONFLICTS.inc(number)
             elif status == "too_late":
                 metrics.FEATURE_TOO_LATE.inc(number)
+        if cut := sum(vectors.cut):
+            metrics.FEATURE_CUT.inc(cut)
         for request, answer in zip(requests, answers, strict=True):
             body = answer.body
             if request.trace.sampled or body["decision"] == "decline":
@@ -243,7 +248,7 @@ def _event(type_: str, id_: str, request: ScoreRequest, data: dict[str, Any]) ->
     transaction = request.transaction
     return Event(
         id=id_,
-        source=_SOURCE,
+        source=SOURCE,
         type=type_,
         data=orjson.dumps(data),
         subject=transaction.transaction_id,

@@ -56,6 +56,11 @@ def modules_after(load: str) -> frozenset[str]:
         ),
         ("shadow_scorer", TRAINING | TOOLS | {"fastapi", "redis", "mangum"}, {"onnxruntime", "confluent_kafka"}),
         ("train", TRAINING | TOOLS | {"fastapi", "redis", "mangum"}, {"functions_framework"}),
+        (
+            "archiver",
+            TRAINING | TOOLS | {"fastapi", "redis", "mangum", "confluent_kafka", "deltalake"},
+            {"functions_framework"},
+        ),
     ],
 )
 def test_entry_modules_import_what_they_need_and_no_more(

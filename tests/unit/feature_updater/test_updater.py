@@ -174,10 +174,21 @@ class TestTogether:
 class TestLabels:
     async def test_are_taken_and_counted(self, updater: Updater, store: FakeStore) -> None:
         change = Change()
-        await updater.handle(event(label(), cloudevents.LABEL))
+        for _ in range(3):
+            await updater.handle(event(label(), cloudevents.LABEL))
         await updater.handle(event(label(is_fraud=False, source="analyst", pattern=None), cloudevents.LABEL))
-        assert change.of("fraud_feature_labels_total", is_fraud="yes") == 1
-        assert change.of("fraud_feature_labels_total", is_fraud="no") == 1
+        assert [one.is_fraud for one in store.labels] == [True, True, True, False]
+        assert change.of("fraud_feature_labels_total", outcome="applied") == 2
+        assert change.of("fraud_feature_labels_total", outcome="known") == 2
+
+    async def test_come_again_while_the_store_is_away(self, updater: Updater, store: FakeStore) -> None:
+        change = Change()
+        store.error = RedisConnectionError("refused")
+        with pytest.raises(ServiceAway, match="the feature store is away"):
+            await updater.handle(event(label(), cloudevents.LABEL))
+        store.error = None
+        await updater.handle(event(label(), cloudevents.LABEL))
+        assert change.total("fraud_feature_labels_total") == 1
 
     @pytest.mark.parametrize(
         "changes",
