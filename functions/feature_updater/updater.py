@@ -59,45 +59,47 @@ class Updater:
             pydantic.ValidationError: A field is wrong.
             ServiceAway: The feature store did not answer in time.
         """
-        if event.type == cloudevents.LABEL:
-            outcome = await _in_time(self._labels.submit(Label.model_validate_json(event.data)))
+        parsed = self._parsed(event)
+        if isinstance(parsed, Label):
+            outcome = await _in_time(self._labels.submit(parsed))
             LABELS.labels(outcome.name.lower()).inc()
-        elif event.type == cloudevents.TRANSACTION:
-            await self._apply(event)
         else:
-            raise PoisonEvent(f"expected an event of type {cloudevents.TRANSACTION} or {cloudevents.LABEL}")
+            read = await _in_time(self._transactions.submit(parsed))
+            UPDATES.labels(read.status.name.lower()).inc()
 
     async def handle_together(self, events: Sequence[Event]) -> list[Handled]:
-        """Apply several events, the transactions among them in one round trip, and say what came of each.
+        """Apply several events, transactions together and then labels together, and say what came of each.
 
         Raises:
             ServiceAway: The feature store did not answer in time.
         """
         handled: list[Handled] = []
-        transactions: list[Transaction] = []
+        parsed: list[Transaction | Label] = []
         for event in events:
             try:
-                if event.type == cloudevents.TRANSACTION:
-                    transactions.append(self._transaction(event))
-                else:
-                    await self.handle(event)
+                parsed.append(self._parsed(event))
                 handled.append(Handled(Outcome.DONE))
             except (PoisonEvent, ValidationError) as error:
                 handled.append(poisoned(error))
+        transactions = [one for one in parsed if isinstance(one, Transaction)]
+        labels = [one for one in parsed if isinstance(one, Label)]
         statuses = await _in_time(self._record_all(transactions)) if transactions else []
         for status, number in Counting(statuses).items():
             UPDATES.labels(status.name.lower()).inc(number)
+        outcomes = await _in_time(self._label(labels)) if labels else []
+        for outcome, number in Counting(outcomes).items():
+            LABELS.labels(outcome.name.lower()).inc(number)
         return handled
 
-    def _transaction(self, event: Event) -> Transaction:
+    def _parsed(self, event: Event) -> Transaction | Label:
+        if event.type == cloudevents.LABEL:
+            return Label.model_validate_json(event.data)
+        if event.type != cloudevents.TRANSACTION:
+            raise PoisonEvent(f"expected an event of type {cloudevents.TRANSACTION} or {cloudevents.LABEL}")
         transaction = Transaction.from_event(event.data)
         if self._settings.refuses(transaction.event_time_ms, now_milliseconds()):
             raise PoisonEvent("timestamp: lies too far ahead of the clock")
         return transaction
-
-    async def _apply(self, event: Event) -> None:
-        read = await _in_time(self._transactions.submit(self._transaction(event)))
-        UPDATES.labels(read.status.name.lower()).inc()
 
     async def _record(self, transactions: Sequence[Transaction]) -> list[FeatureRead]:
         async with asyncio.timeout(self._timeout):
