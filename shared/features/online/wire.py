@@ -7,6 +7,7 @@ import re
 import struct
 from binascii import b2a_base64
 from enum import IntEnum
+from operator import itemgetter
 from typing import NamedTuple
 
 from shared.contracts.transaction import Transaction
@@ -118,8 +119,8 @@ class Protocol:
 
     def read(self, reply: bytes, subject: Subject) -> FeatureRead:
         """Make the features of a reply to the call of that subject."""
-        raw = self._doubles.unpack_from(reply)
-        status = _STATUSES[int(raw[0])]
+        raw = tuple(map(int, self._doubles.unpack_from(reply)))
+        status = _STATUSES[raw[0]]
         if status is ReadStatus.CONFLICT:
             subject = _first_version(reply[self._doubles.size :])
         return FeatureRead(tuple([finish(raw, subject) for finish in self._finishers]), status)
@@ -132,18 +133,14 @@ class Protocol:
         at = self.script.position[aggregate]
         match aggregate.op:
             case Op.SUM:
-                return [lambda raw: (int(raw[at]) << 40) + int(raw[at + 1])]
+                return [lambda raw: (raw[at] << 40) + raw[at + 1]]
             case Op.SQUARES:
-                return [lambda raw: (int(raw[at]) << 80) + (int(raw[at + 1]) << 40) + int(raw[at + 2])]
+                return [lambda raw: (raw[at] << 80) + (raw[at + 1] << 40) + raw[at + 2]]
             case _:
-                return [_integer_at(at + k) for k in range(scan.doubles(aggregate))]
+                return [itemgetter(at + k) for k in range(scan.doubles(aggregate))]
 
 
 _STATUSES = tuple(ReadStatus)
-
-
-def _integer_at(position: int) -> Integers:
-    return lambda raw: int(raw[position])
 
 
 def _first_version(tail: bytes) -> Subject:
