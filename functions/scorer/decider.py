@@ -18,7 +18,7 @@ from shared.contracts.decision import FeatureValue, decision_id
 from shared.contracts.event_time import now_milliseconds, to_rfc3339
 from shared.contracts.transaction import Transaction
 from shared.features.catalogue import Catalogue
-from shared.features.online import FeatureRead
+from shared.features.online import FeatureRead, ReadStatus
 from shared.scoring.bundle import Bundle, ServedModel
 from shared.scoring.reasons import top_reasons
 from shared.telemetry.tracing import Trace
@@ -26,6 +26,7 @@ from shared.telemetry.tracing import Trace
 _log = logging.getLogger(__name__)
 _SOURCE = "/fraud/scorer"
 REQUEST_ONLY_SUFFIX = "-request-only"
+_STATUSES = {status: status.name.lower() for status in ReadStatus}
 _LOGGED = ("transaction_id", "decision", "score", "degraded", "decision_id")
 _DECLINES_LOGGED_PER_SECOND = 10
 
@@ -155,7 +156,7 @@ class Decider:
         except StoreAway as away:
             rows = [self._request_only_vector(transaction) for transaction in transactions]
             return _Vectors(rows, ["unread"] * len(rows), away.reason)
-        return _Vectors([read.values for read in reads], [read.status.name.lower() for read in reads], None)
+        return _Vectors([read.values for read in reads], [_STATUSES[read.status] for read in reads], None)
 
     def _columns_of(self, served: ServedModel) -> list[int]:
         cached = self._columns.get(id(served))

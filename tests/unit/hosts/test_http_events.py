@@ -183,4 +183,4 @@ class TestOperations:
 
 
 def _fields(event: Event) -> dict[str, str]:
-    return {name: getattr(event, name) for name in Event.__dataclass_fields__}
+    return {name: getattr(event, name) for name in Event._fields}
