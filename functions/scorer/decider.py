@@ -79,6 +79,20 @@ class _Vectors(NamedTuple):
     degraded: str | None
 
 
+class Read(NamedTuple):
+    """A batch between reading its features and deciding it.
+
+    Attributes:
+        in_use: The model that decides it.
+        vectors: Its feature vectors.
+        seconds: How long reading took.
+    """
+
+    in_use: ModelInUse
+    vectors: _Vectors
+    seconds: float
+
+
 class Decider:
     """Decides batches of transactions.
 
@@ -108,8 +122,8 @@ class Decider:
         self._declines_logged = 0
         self._declines_since = 0.0
 
-    async def decide(self, requests: Sequence[ScoreRequest]) -> list[Answer]:
-        """Decide a batch.
+    async def read(self, requests: Sequence[ScoreRequest]) -> Read:
+        """Record a batch and read its feature vectors; the model that is in use now will decide it.
 
         Raises:
             ModelUnavailable: There is no model at all.
@@ -117,7 +131,12 @@ class Decider:
         in_use = self._model()
         started = time.perf_counter()
         vectors = await self._read([request.transaction for request in requests])
-        read = time.perf_counter()
+        return Read(in_use, vectors, time.perf_counter() - started)
+
+    def conclude(self, requests: Sequence[ScoreRequest], read: Read) -> list[Answer]:
+        """Decide a batch that was read, and hand over its events."""
+        in_use, vectors, took = read
+        started = time.perf_counter()
         degraded = vectors.degraded is not None
         served = in_use.bundle.request_only if degraded else in_use.bundle.main
         version = in_use.version + REQUEST_ONLY_SUFFIX if degraded else in_use.version
@@ -127,7 +146,7 @@ class Decider:
         verdicts = [served.policy.decide(score) for score in scores]
         reasons = self._reasons(served, matrix, vectors.rows, verdicts)
         predicted = time.perf_counter()
-        timings = {"features": (read - started) * 1e3, "predict": (predicted - read) * 1e3}
+        timings = {"features": took * 1e3, "predict": (predicted - started) * 1e3}
         answers = []
         for i, request in enumerate(requests):
             transaction = request.transaction
