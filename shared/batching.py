@@ -85,22 +85,19 @@ class Batcher(Generic[Item, Result]):
                 try:
                     processed = await (batch.processing or self._process(batch.items))
                     if self._waiting:
-                        ahead = self._take()
-                        if ahead.items:
-                            ahead.processing = asyncio.ensure_future(self._process(ahead.items))
-                            await asyncio.sleep(0)  # it sends its question before this batch is concluded
-                    results = self._conclude(batch.items, processed)
-                    settled = list(zip(batch.futures, results, strict=True))
+                        ahead = await self._begin_next()
+                    batch.settle(self._conclude(batch.items, processed))
                 except Exception as error:  # noqa: BLE001 - whoever waits for the result handles it
-                    for future in batch.futures:
-                        if not future.done():
-                            future.set_exception(error)
-                else:
-                    for future, result in settled:
-                        if not future.done():
-                            future.set_result(result)
+                    batch.fail(error)
         finally:
             self._worker = None
+
+    async def _begin_next(self) -> "_Batch[Item, Result]":
+        batch = self._take()
+        if batch.items:
+            batch.processing = asyncio.ensure_future(self._process(batch.items))
+            await asyncio.sleep(0)  # it asks its question before the batch at hand is concluded
+        return batch
 
     def _take(self) -> "_Batch[Item, Result]":
         """Take the next batch, without those whose caller has gone or whose deadline has passed."""
@@ -125,3 +122,19 @@ class _Batch(Generic[Item, Result]):
         self.items: list[Item] = []
         self.futures: list[asyncio.Future[Result]] = []
         self.processing: asyncio.Future[Any] | None = None
+
+    def settle(self, results: Sequence[Result]) -> None:
+        """Hand out the results.
+
+        Raises:
+            ValueError: There are not as many as items; nothing was handed out.
+        """
+        for future, result in list(zip(self.futures, results, strict=True)):
+            if not future.done():
+                future.set_result(result)
+
+    def fail(self, error: Exception) -> None:
+        """Hand out an error instead."""
+        for future in self.futures:
+            if not future.done():
+                future.set_exception(error)
