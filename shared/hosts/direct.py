@@ -47,15 +47,22 @@ def load() -> Application:
 
 
 class _Loaded:
-    """Loads the function with the first request, as `functions_framework.aio.app` does."""
+    """Loads the function when the server starts (ASGI's lifespan), or else with the first request.
+
+    The lifespan goes no further: functions are made to live without it, since most of their hosts have none.
+    """
 
     def __init__(self) -> None:
         self._application: Application | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._application is None:
-            self._application = load()
-        await self._application(scope, receive, send)
+        application = self._application = self._application or load()
+        if scope["type"] != "lifespan":
+            await application(scope, receive, send)
+            return
+        for stage in ("startup", "shutdown"):
+            await receive()
+            await send({"type": f"lifespan.{stage}.complete"})
 
 
 app = _Loaded()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.applications import Starlette
@@ -54,3 +55,18 @@ async def test_execution_ids_in_logs_need_the_framework(target: pytest.MonkeyPat
     target.setenv("LOG_EXECUTION_ID", "1")
     target.setattr("functions_framework.aio._configure_app_execution_id_logging", lambda: None)
     assert isinstance(direct.load(), Starlette)
+
+
+async def test_the_lifespan_ends_here(target: pytest.MonkeyPatch) -> None:
+    target.setenv("FUNCTION_TARGET", "marked")
+    stages = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
+    sent: list[str] = []
+
+    async def receive() -> dict[str, str]:
+        return next(stages)
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+
+    await direct._Loaded()({"type": "lifespan"}, receive, send)  # noqa: SLF001
+    assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
