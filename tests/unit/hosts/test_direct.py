@@ -68,5 +68,5 @@ async def test_the_lifespan_ends_here(target: pytest.MonkeyPatch) -> None:
     async def send(message: Any) -> None:
         sent.append(message["type"])
 
-    await direct._Loaded()({"type": "lifespan"}, receive, send)  # noqa: SLF001
+    await direct._Loaded()({"type": "lifespan"}, receive, send)
     assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
