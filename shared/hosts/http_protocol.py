@@ -130,7 +130,7 @@ class Exchange(RequestResponseCycle):
         length = -1
         for name, value in self.default_headers:
             lines.append(_header_line(name, value))
-        for name, value in start["headers"]:
+        for name, value in start.get("headers", ()):
             if name == b"content-length":
                 length = int(value)
             elif name.lower() in (b"connection", b"transfer-encoding", b"content-length"):
