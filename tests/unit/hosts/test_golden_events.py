@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import functools
 import importlib.util
 from collections.abc import Iterator
@@ -89,7 +90,8 @@ def neighbours(monkeypatch: pytest.MonkeyPatch) -> Iterator[Neighbours]:
         monkeypatch.setattr(composition, "compose", functools.partial(composition.compose, **others))
     monkeypatch.setattr("shared.telemetry.logs.configure", lambda _service: None)
     monkeypatch.setattr("shared.bus.dead_letters.Producer", lambda _settings: neighbours.dead_letters)
-    return neighbours
+    yield neighbours
+    atexit.unregister(publisher.close)  # registered with the first request; nothing of it is to be flushed
 
 
 @pytest.mark.parametrize("event", golden("http", "knative"))
