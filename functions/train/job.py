@@ -14,8 +14,8 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from functions.train.bootstrap import bootstrap
 from functions.train.errors import ServiceMissing, TrainingRefused
+from functions.train.learn import train
 from functions.train.request import TrainRequest, TrainResult
 from functions.train.settings import TrainSettings
 from shared.scoring.errors import BundleError
@@ -59,7 +59,7 @@ class JobOutcome(BaseModel):
 def run(request: TrainRequest, settings: TrainSettings) -> JobOutcome:
     """Train and say what came of it."""
     try:
-        return JobOutcome(kind="done", result=bootstrap(request, settings))
+        return JobOutcome(kind="done", result=train(request, settings))
     except ServiceMissing as error:
         return JobOutcome(kind="missing", reason=str(error))
     except (TrainingRefused, BundleError) as error:
