@@ -98,8 +98,8 @@ def _recall_by_pattern(flagged: Bools, rows: Rows, name: str) -> dict[str, float
 def card_precision(scores: Floats, rows: Rows, top: int = TOP_CARDS) -> float:
     """Return the mean over days of the share of cards with fraud among those that score highest on the day.
 
-    A card that was found with fraud is not looked at again (Le Borgne et al., Fraud Detection Handbook, "Precision top-k
-    metrics").
+    A card that was found with fraud is not looked at again (Le Borgne et al., Fraud Detection Handbook, "Precision
+    top-k metrics").
     """
     day = rows.event_time_ms // DAY_MS
     found: set[int] = set()

@@ -135,7 +135,7 @@ def grow(
     return FittedModel(best, data.features, data.columns, parameters, float(booster.best_score))
 
 
-class _Watch(xgboost.callback.TrainingCallback):  # type: ignore[misc]
+class _Watch(xgboost.callback.TrainingCallback):
     """Tells how growing goes on."""
 
     def __init__(self, on_tree: OnTree) -> None:
