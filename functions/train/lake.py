@@ -138,17 +138,17 @@ class LakeHistory:
 
     def _decisions(self, connection: duckdb.DuckDBPyConnection, cut_ms: int) -> pa.Table:
         bounds = {"first_ms": cut_ms - self.lookback_ms, "cut_ms": cut_ms}
-        return connection.execute(_query("decisions"), bounds).to_arrow_table()
+        return connection.sql(_query("decisions"), params=bounds).to_arrow_table()
 
     def _transactions(self, decisions: pa.Table, versions: Mapping[str, int], cut_ms: int) -> pa.Table:
         with self._tables(versions) as connection:
             _register_rows(connection, decisions)
-            return connection.execute(_query("transactions"), {"cut_ms": cut_ms}).to_arrow_table()
+            return connection.sql(_query("transactions"), params={"cut_ms": cut_ms}).to_arrow_table()
 
 
 def _labels(connection: duckdb.DuckDBPyConnection, decisions: pa.Table, cut_ms: int) -> pa.Table:
     _register_rows(connection, decisions)
-    return connection.execute(_query("labels"), {"cut_ms": cut_ms}).to_arrow_table()
+    return connection.sql(_query("labels"), params={"cut_ms": cut_ms}).to_arrow_table()
 
 
 def _register_rows(connection: duckdb.DuckDBPyConnection, decisions: pa.Table) -> None:

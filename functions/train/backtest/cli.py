@@ -128,8 +128,6 @@ def _columns(  # noqa: PLR0913 - as the command
         label=guess.label,
         label_time=guess.label_time,
     )
-    if "currency" not in pairs(constants or (), "--set") and "currency" in options.constants:
-        console(stderr=True).print(f"amounts are taken for {ASSUMED_CURRENCY}; --set currency=CODE says otherwise")
     try:
         options.columns(available)
     except TabularError as error:

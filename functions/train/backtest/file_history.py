@@ -163,8 +163,8 @@ class FileHistory:
             "temp_directory": str(self.workspace / "spill"),
         }
         with duckdb.connect(config=config) as connection:
-            found = connection.execute(query, {"table": str(self.table), "features": str(features)})
-            return found.to_arrow_table()
+            files = {"table": str(self.table), "features": str(features)}
+            return connection.sql(query, params=files).to_arrow_table()
 
 
 def missing_fields(feature: Feature, filled: set[str]) -> tuple[str, ...]:

@@ -25,8 +25,8 @@ class Asked:
 def backtest_periods(asked: Asked, *, first_ms: int, last_ms: int, label_delay_ms: int, cut_ms: int) -> Periods:
     """Return the periods; by default the first 60 % train, the label delay is a gap, the rest tests.
 
-    The end of the training period chooses: stopping, calibration and thresholds. Labels of both count as they were known
-    when the test begins.
+    The end of the training period chooses: stopping, calibration and thresholds. Labels of both count as they were
+    known when the test begins.
 
     Args:
         asked: What was given.

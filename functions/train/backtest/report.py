@@ -18,9 +18,17 @@ from functions.train.model_card import TOP_FEATURES
 from functions.train.run_log import importances
 from shared.contracts.event_time import to_rfc3339
 
+_FIGURES = (
+    "average_precision",
+    "roc_auc",
+    f"card_precision_{TOP_CARDS}",
+    "brier",
+    *(f"{name}_{alert}" for alert in ("decline", "review") for name in ("precision", "recall", "alert_share")),
+)
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
-table { border-collapse: collapse; margin: .5rem 0 1.5rem } td, th { padding: .2rem .8rem; border-bottom: 1px solid #ddd }
+table { border-collapse: collapse; margin: .5rem 0 1.5rem }
+td, th { padding: .2rem .8rem; border-bottom: 1px solid #ddd }
 td.number { text-align: right; font-variant-numeric: tabular-nums } th { text-align: left }
 img { max-width: 29rem; width: 49% } .failed { color: #b00020; font-weight: 600 }
 """
@@ -36,13 +44,9 @@ def _parts(outcome: Backtest) -> Iterator[str]:
     metrics = candidate.main.evaluation.metrics
     yield f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Backtest</title><style>{_STYLE}</style>'
     yield f"<h1>Backtest</h1><p>{escape(dataset.source)}</p>"
-    names = ("average_precision", "roc_auc", f"card_precision_{TOP_CARDS}", "brier")
-    names += tuple(f"{name}_{alert}" for alert in ("decline", "review") for name in ("precision", "recall"))
-    names += ("alert_share_decline", "alert_share_review")
     yield "<h2>Figures on the test period</h2>"
-    yield _table(
-        ("figure", "value (95 % interval)"), ((name, figure(metrics, name)) for name in names if name in metrics)
-    )
+    shown = ((name, figure(metrics, name)) for name in _FIGURES if name in metrics)
+    yield _table(("figure", "value (95 % interval)"), shown)
     yield "<h2>Gates</h2><ul>"
     for gate in candidate.gates:
         state = "passed" if gate.passed else '<span class="failed">failed</span>'

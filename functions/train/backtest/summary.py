@@ -49,8 +49,10 @@ def lines(outcome: Backtest) -> list[str]:
     metrics = outcome.candidate.main.evaluation.metrics
     told = [
         outcome.dataset.source,
-        f"average precision {figure(metrics, 'average_precision')}, AUC {metrics['roc_auc']:.4f}, "
-        f"card precision@{TOP_CARDS} {metrics[f'card_precision_{TOP_CARDS}']:.3f}",
+        (
+            f"average precision {figure(metrics, 'average_precision')}, AUC {metrics['roc_auc']:.4f}, "
+            f"card precision@{TOP_CARDS} {metrics[f'card_precision_{TOP_CARDS}']:.3f}"
+        ),
     ]
     for alert, what in (("decline", "declined"), ("review", "declined or reviewed")):
         if f"precision_{alert}" in metrics:
@@ -59,13 +61,15 @@ def lines(outcome: Backtest) -> list[str]:
             told.append(f"{what}: {share:.2%} of transactions, precision {precision}, recall {recall}")
     amounts = outcome.money
     told.append(
-        f"of {major(amounts.fraud, outcome.currency)} fraud: {major(amounts.declined_fraud, outcome.currency)} declined, "
+        f"of {major(amounts.fraud, outcome.currency)} fraud: "
+        f"{major(amounts.declined_fraud, outcome.currency)} declined, "
         f"{major(amounts.reviewed_fraud, outcome.currency)} reviewed, "
         f"{major(amounts.missed_fraud, outcome.currency)} missed; "
         f"{major(amounts.declined_genuine, outcome.currency)} of genuine transactions declined"
     )
-    for gate in outcome.candidate.gates:
-        told.append(f"{gate.name} gate {'passed' if gate.passed else 'FAILED'}: {gate.message}")
+    told += [
+        f"{gate.name} gate {'passed' if gate.passed else 'FAILED'}: {gate.message}" for gate in outcome.candidate.gates
+    ]
     if outcome.dropped:
         fields = sorted({field for fields in outcome.dropped.values() for field in fields})
         told.append(f"without {', '.join(fields)}: {', '.join(outcome.dropped)} left out")
