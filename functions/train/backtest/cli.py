@@ -116,9 +116,9 @@ def _columns(  # noqa: PLR0913 - as the command
     guess = guess_columns(available, mapping=said, constants=list(fixed), label=label, label_time=label_time)
     if guess.label is None:
         fail(f"no column tells fraud: name it with --label COLUMN; the file has {', '.join(available)}")
-    fixed = (
-        fixed if "currency" in {*fixed, *guess.fields.values(), *available} else {"currency": ASSUMED_CURRENCY} | fixed
-    )
+    if "currency" not in {*fixed, *guess.fields.values(), *available}:
+        fixed["currency"] = ASSUMED_CURRENCY
+        console(stderr=True).print(f"amounts are taken for {ASSUMED_CURRENCY}; --set currency=CODE says otherwise")
     options = reading_options(
         [f"{theirs}={ours}" for theirs, ours in guess.fields.items()],
         [f"{field}={value}" for field, value in fixed.items()],
