@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from importlib.resources import files
 from typing import Any, Literal, Protocol
 
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from functions.train.control import fair_sample
 from functions.train.dataset import Examples
@@ -25,6 +26,9 @@ from shared.features.catalogue import CATALOGUE, Catalogue
 
 TableName = Literal["transactions", "decisions", "labels"]
 TABLES: tuple[TableName, ...] = ("transactions", "decisions", "labels")
+
+
+CompareDecisions = Callable[[datetime, datetime], int]
 
 
 class Lake(Protocol):
@@ -54,12 +58,15 @@ class LakeHistory:
         cut_ms: What became known later is invisible. None is the newest event or label that there is: traffic may be
             replayed from the past, whose labels have not arrived yet.
         versions: Versions of the tables; the latest of each that is not named.
+        count_mismatches: Compares logged vectors with the history engine's, of decisions made from one moment on and
+            before another.
         catalogue: The features to have.
     """
 
     lake: Lake
     horizon_ms: int
     lookback_ms: int
+    count_mismatches: CompareDecisions
     cut_ms: int | None = None
     versions: Mapping[str, int] = field(default_factory=dict)
     catalogue: Catalogue = CATALOGUE
@@ -77,7 +84,7 @@ class LakeHistory:
             if not len(decisions):
                 raise NotEnoughData(f"the lake has no decision to learn from before {to_rfc3339(cut_ms)}")
             labels = _labels(connection, decisions, cut_ms)
-        logged = LoggedVectors(decisions, self.catalogue, lambda: self._transactions(decisions, versions, cut_ms))
+        logged = LoggedVectors(decisions, self.catalogue, lambda: self._known(decisions, versions, cut_ms))
         with stage("fill what the log lacks"):
             features = logged.complete()
         time_ms = decisions.column("event_time_ms").to_numpy()
@@ -113,7 +120,7 @@ class LakeHistory:
                 f"lake: {len(decisions)} decisions, {to_rfc3339(int(time_ms[0]))[:10]} to "
                 f"{to_rfc3339(int(time_ms[-1]))[:10]}, known at {to_rfc3339(cut_ms)}"
             ),
-            count_mismatches=logged.mismatches,
+            count_mismatches=lambda: self.count_mismatches(*_span(decisions)),
             versions=versions,
         )
 
@@ -140,10 +147,13 @@ class LakeHistory:
         bounds = {"first_ms": cut_ms - self.lookback_ms, "cut_ms": cut_ms}
         return connection.sql(_query("decisions"), params=bounds).to_arrow_table()
 
-    def _transactions(self, decisions: pa.Table, versions: Mapping[str, int], cut_ms: int) -> pa.Table:
+    def _known(self, decisions: pa.Table, versions: Mapping[str, int], cut_ms: int) -> tuple[pa.Table, pa.Table]:
+        """Return the transactions and labels that the feature engine may know."""
+        cut = {"cut_ms": cut_ms}
         with self._tables(versions) as connection:
             _register_rows(connection, decisions)
-            return connection.sql(_query("transactions"), params={"cut_ms": cut_ms}).to_arrow_table()
+            transactions = connection.sql(_query("transactions"), params=cut).to_arrow_table()
+            return transactions, connection.sql(_query("known_labels"), params=cut).to_arrow_table()
 
 
 def _labels(connection: duckdb.DuckDBPyConnection, decisions: pa.Table, cut_ms: int) -> pa.Table:
@@ -157,3 +167,10 @@ def _register_rows(connection: duckdb.DuckDBPyConnection, decisions: pa.Table) -
 
 def _query(name: str) -> str:
     return files(__package__).joinpath(f"{name}.sql").read_text()
+
+
+def _span(decisions: pa.Table) -> tuple[datetime, datetime]:
+    """Return from when on, and before when, the decisions were made."""
+    made = pc.min_max(decisions.column("arrival")).as_py()
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    return epoch + timedelta(microseconds=made["min"]), epoch + timedelta(microseconds=made["max"] + 1)

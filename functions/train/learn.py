@@ -18,15 +18,17 @@ from shared.registry.errors import RegistryUnavailable
 if TYPE_CHECKING:
     from functions.train.candidates import Candidate
     from functions.train.dataset import Dataset
-    from functions.train.lake import Lake
+    from functions.train.lake import CompareDecisions, Lake
     from shared.registry.client import ModelVersion
 
 log = logging.getLogger(__name__)
 
 CHAMPION_ALIAS = "champion"
 FIRST_ANSWER_S = 0.5
+PARITY_DECISIONS = 5_000
+"""So many decisions are recomputed, drawn evenly by their keys."""
 
-OpenLake = Callable[[], "Lake"]
+OpenLake = Callable[[], tuple["Lake", "CompareDecisions"]]
 
 
 def train(request: TrainRequest, settings: TrainSettings, open_lake: OpenLake | None = None) -> TrainResult:
@@ -37,7 +39,8 @@ def train(request: TrainRequest, settings: TrainSettings, open_lake: OpenLake | 
     Args:
         request: What is asked for.
         settings: Of the function.
-        open_lake: Returns the lake; that of the environment by default.
+        open_lake: Returns the lake and what compares its vectors with the history engine's; those of the environment
+            by default.
 
     Raises:
         ServiceMissing: The registry, its storage or the lake is away; nothing was registered.
@@ -93,14 +96,13 @@ def _from_lake(
     champion: ModelVersion,
     open_lake: OpenLake,
 ) -> TrainResult:
-    from shared.lake.errors import LakeAway, TableMissing  # noqa: PLC0415
-
     from functions.train.champion import champion_scores  # noqa: PLC0415 - as above
     from functions.train.retrain import challenger, lake_dataset  # noqa: PLC0415
+    from shared.lake.errors import LakeAway, TableMissing  # noqa: PLC0415
 
     try:
         cut_ms = None if request.as_of is None else to_milliseconds(request.as_of)
-        dataset = lake_dataset(open_lake(), cut_ms, settings)
+        dataset = lake_dataset(*open_lake(), cut_ms, settings)
         score_test = champion_scores(client, champion)
     except TableMissing as missing:
         raise NotEnoughData(f"the lake holds nothing to learn from yet: {missing}") from missing
@@ -110,10 +112,13 @@ def _from_lake(
     return _publish([challenger(dataset, score_test, seed=seed, settings=settings)], dataset, settings)
 
 
-def _lake_of_the_environment() -> Lake:
+def _lake_of_the_environment() -> tuple[Lake, CompareDecisions]:
     from shared.lake.lake import Lake as RealLake  # noqa: PLC0415 - brings the Delta library
+    from shared.parity.check import ParityCheck  # noqa: PLC0415
 
-    return RealLake.open()
+    lake = RealLake.open()
+    check = ParityCheck(lake, share=1.0, most=PARITY_DECISIONS)
+    return lake, lambda since, until: check.run(since, until).mismatches.total()
 
 
 def _publish(candidates: Sequence[Candidate], dataset: Dataset, settings: TrainSettings) -> TrainResult:

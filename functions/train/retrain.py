@@ -8,7 +8,7 @@ from functions.train.champion import ScoreTest
 from functions.train.dataset import Dataset, Examples
 from functions.train.device import choose_device
 from functions.train.errors import NotEnoughData
-from functions.train.lake import Lake, LakeHistory
+from functions.train.lake import CompareDecisions, Lake, LakeHistory
 from functions.train.recipe import CHAMPION
 from functions.train.rows import DAY_MS
 from functions.train.settings import TrainSettings
@@ -16,7 +16,9 @@ from functions.train.split import periods_by_share, split_by_time
 from functions.train.stages import stage
 
 
-def lake_dataset(lake: Lake, cut_ms: int | None, settings: TrainSettings) -> Dataset:
+def lake_dataset(
+    lake: Lake, count_mismatches: CompareDecisions, cut_ms: int | None, settings: TrainSettings
+) -> Dataset:
     """Read what the lake knew at a cut, and split it by time.
 
     Raises:
@@ -26,6 +28,7 @@ def lake_dataset(lake: Lake, cut_ms: int | None, settings: TrainSettings) -> Dat
         lake=lake,
         horizon_ms=int(settings.fraud_label_horizon_days * DAY_MS),
         lookback_ms=int(settings.fraud_training_lookback_days * DAY_MS),
+        count_mismatches=count_mismatches,
         cut_ms=cut_ms,
     ).examples()
     check_matured(examples, settings)

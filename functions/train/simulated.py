@@ -61,7 +61,8 @@ class SimulatedHistory:
             )
         table = history_table(history)
         with stage("compute the features", features=len(self.catalogue)):
-            answers = HistoryFeatures(self.catalogue, threads=self.threads or None).table(table)
+            engine = HistoryFeatures(self.catalogue, threads=self.threads or None)
+            answers = engine.table(table, label_table(history))
             features = matrix_of(answers, self.catalogue.names)
         end_ms = HISTORY_START_MS + int(self.days * DAY_MS)
         source = (
@@ -91,6 +92,14 @@ def history_table(history: History) -> pa.Table:
     }
     columns["arrival"] = pa.array(history["arrival_ms"])
     return pa.table(columns)
+
+
+def label_table(history: History) -> pa.Table:
+    """Return the labels of a history as the feature engine reads them."""
+    labelled = history["label_time_ms"] >= 0
+    names = ("transaction_id", "card_id", "merchant_id", "event_time_ms", "is_fraud", "label_time_ms")
+    columns = {name: pa.array(history[name][labelled]) for name in names}
+    return pa.table({**columns, "arrival": columns["label_time_ms"]})
 
 
 def history_rows(history: History, features: npt.NDArray[np.float32]) -> Rows:

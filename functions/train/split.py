@@ -14,7 +14,7 @@ from functions.train.rows import Bools, Rows
 VALIDATION_SHARES = (0.3, 0.25, 0.45)
 """Of the validation period: early stopping, calibration, thresholds."""
 LEAST_ROWS = 100
-LEAST_FRAUDS = 5
+LEAST_FRAUDS = 3
 
 Span = tuple[int, int]
 """First and last millisecond of event time, the last exclusive."""

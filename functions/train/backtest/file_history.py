@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from functions.train.dataset import Examples
 from functions.train.errors import NotEnoughData
 from functions.train.labels import LabelHistory
 from functions.train.parity import SAMPLED_ROWS, sampled_mismatches
-from functions.train.rows import Rows, numbered
+from functions.train.rows import DAY_MS, Rows, numbered
 from functions.train.stages import stage
 from functions.train.vectors import matrix_of
 from shared.contracts.event_time import to_rfc3339
@@ -62,7 +62,12 @@ class FileHistory:
         """Return the features that the file's columns allow."""
         filled = self._filled()
         features = tuple(feature for feature in CATALOGUE if not missing_fields(feature, filled))
-        return Catalogue(features, CATALOGUE.settings)
+        return Catalogue(features, self.whole_catalogue().settings)
+
+    def whole_catalogue(self) -> Catalogue:
+        """Return the system's features, with the file's label delay in whole days, rounded up."""
+        delay_ms = -(-self.label_delay_ms // DAY_MS) * DAY_MS
+        return Catalogue(CATALOGUE.features, replace(CATALOGUE.settings, label_delay_ms=delay_ms))
 
     def dropped(self) -> dict[str, tuple[str, ...]]:
         """Return the features that the file does not allow, each with the fields that are missing."""
@@ -85,7 +90,7 @@ class FileHistory:
                 memory_limit=_MEMORY_LIMIT,
                 spill_folder=self.workspace / "spill",
             )
-            engine.write(self.table, features)
+            engine.write(self.table, features, self._labels())
         with stage("load the rows"):
             loaded, share = self._load(features, catalogue)
         if not len(loaded):
@@ -100,7 +105,7 @@ class FileHistory:
         return Examples(
             names=catalogue.names,
             # The vector is a part of the system's own: the names say which.
-            catalogue=CATALOGUE,
+            catalogue=self.whole_catalogue(),
             rows=Rows(
                 row_id=loaded.column("file_row").to_numpy(),
                 features=matrix_of(loaded, catalogue.names),
@@ -131,6 +136,26 @@ class FileHistory:
         some = self._read(features, catalogue, "true", _BUCKETS * 2 * SAMPLED_ROWS // rows + 1)
         return sampled_mismatches(some.select(_READ_BY_ENGINE), matrix_of(some, catalogue.names), catalogue)
 
+    def _labels(self) -> Path:
+        """Write the frauds as labels that the engine reads, each with the moment it became known."""
+        target = self.workspace / "labels.parquet"
+        with duckdb.connect(config=self._config()) as connection:
+            frauds = connection.sql(
+                "SELECT transaction_id, card_id, merchant_id, event_time_ms, label AS is_fraud, "
+                "coalesce(label_time_ms, event_time_ms + $delay) AS label_time_ms "
+                "FROM read_parquet($table) WHERE label",
+                params={"table": str(self.table), "delay": self.label_delay_ms},
+            )
+            frauds.write_parquet(str(target))
+        return target
+
+    def _config(self) -> dict[str, Any]:
+        return {
+            "autoinstall_known_extensions": False,
+            "memory_limit": _MEMORY_LIMIT,
+            "temp_directory": str(self.workspace / "spill"),
+        }
+
     def _filled(self) -> set[str]:
         with pq.ParquetFile(self.table) as file:
             groups = [file.metadata.row_group(index) for index in range(file.metadata.num_row_groups)]
@@ -157,12 +182,7 @@ class FileHistory:
             WHERE {wanted} AND md5_number_lower(t.card_id) % {_BUCKETS} < {buckets}
             ORDER BY t.event_time_ms, t.file_row
         """  # noqa: S608 - names of the catalogue, and numbers
-        config: dict[str, Any] = {
-            "autoinstall_known_extensions": False,
-            "memory_limit": _MEMORY_LIMIT,
-            "temp_directory": str(self.workspace / "spill"),
-        }
-        with duckdb.connect(config=config) as connection:
+        with duckdb.connect(config=self._config()) as connection:
             files = {"table": str(self.table), "features": str(features)}
             return connection.sql(query, params=files).to_arrow_table()
 

@@ -48,7 +48,7 @@ def test_the_order_of_the_margins_is_kept_and_no_score_is_certain():
 
 
 def test_weights_count_as_rows():
-    margins, is_fraud, card, _ = sample(logistic, count=4_000)
+    margins, is_fraud, _, _ = sample(logistic, count=4_000)
     weight = np.where(is_fraud, 5.0, 1.0)
     repeated = np.repeat(np.arange(len(margins)), weight.astype(int))
     weighted = fit_platt(margins, is_fraud, weight)

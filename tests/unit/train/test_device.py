@@ -1,4 +1,5 @@
 import logging
+from pathlib import Path
 
 import pytest
 
@@ -32,8 +33,6 @@ def test_a_gpu_that_is_demanded_and_missing_refuses_the_training():
 
 
 def test_where_there_is_no_gpu_none_answers():
-    from pathlib import Path
-
     if Path("/dev/nvidia0").exists():
         pytest.skip("there is a GPU here")
     assert device_answers() is False

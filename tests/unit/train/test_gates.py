@@ -107,7 +107,10 @@ def test_a_feature_that_peeks_at_the_label_is_caught_by_the_parity_gate():
     parts = {name: replace(rows, features=rows.features.copy()) for name, rows in honest.parts()}
     for rows in parts.values():
         rows.features[:, 5] = rows.is_fraud
-    planted = sum(int((rows.features != old.features).sum()) for rows, (_, old) in zip(parts.values(), honest.parts()))
+    planted = sum(
+        int((rows.features != old.features).sum())
+        for rows, (_, old) in zip(parts.values(), honest.parts(), strict=True)
+    )
     dataset = replace(honest, **parts, count_mismatches=lambda: planted)
     made = workshop(dataset)
     candidate = made.candidate("challenger", CHAMPION, made.request_only())

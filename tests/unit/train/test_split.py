@@ -55,9 +55,10 @@ def test_a_label_that_becomes_known_after_the_training_began_is_invisible_to_it(
 
 
 def test_rows_whose_label_is_not_known_yet_have_no_purpose(examples):
-    young = replace(examples, cut_ms=examples.end_ms)
-    dataset = split_by_time(young, periods(examples))
-    unknown = dataset.test.event_time_ms + GAP > young.cut_ms
+    younger = replace(examples, cut_ms=examples.end_ms + GAP - 2 * DAY_MS)
+    dataset = split_by_time(younger, periods(examples))
+    unknown = dataset.test.event_time_ms + GAP > younger.cut_ms
+    assert unknown.any()
     assert dataset.test.is_fraud[unknown].all(), "only what was labelled may be there"
 
 
