@@ -7,6 +7,7 @@ document on standard output; everything else is written to standard error.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import threading
@@ -85,6 +86,9 @@ def main() -> None:
     outcome = run(TrainRequest.model_validate_json(sys.argv[1]), TrainSettings())
     outcome_stream.write(outcome.model_dump_json())
     outcome_stream.close()
+    logging.shutdown()
+    # Arrow's threads may call into the interpreter while it is taken down, which aborts the process.
+    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -135,13 +135,13 @@ class LakeHistory:
     def _cut(self, connection: duckdb.DuckDBPyConnection) -> int:
         if self.cut_ms is not None:
             return self.cut_ms
-        newest = connection.execute(
+        [(newest,)] = connection.execute(
             "SELECT max(moment) FROM (SELECT max(event_time_ms) AS moment FROM decisions "
             "UNION ALL SELECT max(label_time_ms) FROM labels)"
-        ).fetchone()
-        if newest is None or newest[0] is None:
+        ).fetchall()
+        if newest is None:
             raise NotEnoughData("the lake is empty")
-        return int(newest[0])
+        return int(newest)
 
     def _decisions(self, connection: duckdb.DuckDBPyConnection, cut_ms: int) -> pa.Table:
         bounds = {"first_ms": cut_ms - self.lookback_ms, "cut_ms": cut_ms}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from functions.train.errors import NotEnoughData, ServiceMissing, TrainingRefused
@@ -117,8 +118,14 @@ def _lake_of_the_environment() -> tuple[Lake, CompareDecisions]:
     from shared.parity.check import ParityCheck  # noqa: PLC0415
 
     lake = RealLake.open()
-    check = ParityCheck(lake, share=1.0, most=PARITY_DECISIONS)
-    return lake, lambda since, until: check.run(since, until).mismatches.total()
+
+    def count_mismatches(since: datetime, until: datetime) -> int:
+        holes = [hole for name in ("transactions", "decisions") if (hole := lake.complete_since(name)) is not None]
+        complete_since = max(holes) if holes else None
+        check = ParityCheck(lake, share=1.0, most=PARITY_DECISIONS, complete_since=complete_since)
+        return check.run(since, until).mismatches.total()
+
+    return lake, count_mismatches
 
 
 def _publish(candidates: Sequence[Candidate], dataset: Dataset, settings: TrainSettings) -> TrainResult:
