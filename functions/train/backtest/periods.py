@@ -26,7 +26,7 @@ def backtest_periods(asked: Asked, *, first_ms: int, last_ms: int, label_delay_m
     """Return the periods; by default the first 60 % train, the label delay is a gap, the rest tests.
 
     The end of the training period chooses: stopping, calibration and thresholds. Labels of both count as they were
-    known when the test begins.
+    known when the test begins, so a training period that ends less than a label delay before is cut short.
 
     Args:
         asked: What was given.
@@ -49,6 +49,9 @@ def backtest_periods(asked: Asked, *, first_ms: int, last_ms: int, label_delay_m
         raise NotEnoughData("training must begin before it ends, and the test after that and before its own end")
     if train_until <= first_ms or test_from > last_ms:
         raise NotEnoughData("the file has no transactions in the training period or none in the test period")
+    train_until = min(train_until, test_from - label_delay_ms)
+    if train_until <= max(train_from, first_ms):
+        raise NotEnoughData("when the test begins no label of the training period is known yet")
     validation_from = train_until - int(VALIDATION_SHARE * (train_until - max(train_from, first_ms)))
     return Periods(
         train=(train_from, validation_from),

@@ -34,17 +34,14 @@ def file_of(history, folder, *, without=(), label_times=False):
         "file_row": np.arange(1, count + 1),
         "label": history["is_fraud"],
         "label_time_ms": pa.array(
-            [moment if moment >= 0 and label_times else None for moment in history["label_time_ms"].tolist()],
-            pa.int64(),
+            history["label_time_ms"], mask=(history["label_time_ms"] < 0) | np.full(count, not label_times)
         ),
     }
     arrays = []
     for column in SCHEMA:
         values = columns.get(column.name, history.get(column.name))
-        made = (
-            pa.nulls(count, column.type) if column.name in without else pa.array(values, column.type, from_pandas=True)
-        )
-        arrays.append(made)
+        empty = column.name in without
+        arrays.append(pa.nulls(count, column.type) if empty else pa.array(values, column.type, from_pandas=True))
     folder.mkdir(exist_ok=True)
     path = folder / "transactions.parquet"
     pq.write_table(pa.table(arrays, names=SCHEMA.names), path)
@@ -53,12 +50,10 @@ def file_of(history, folder, *, without=(), label_times=False):
 
 def test_the_vectors_are_the_history_engines_with_labels_by_their_delay(history, tmp_path):
     found = file_of(history, tmp_path).examples()
+    names = ("transaction_id", "card_id", "merchant_id", "event_time_ms", "is_fraud")
     labels = pa.table(
         {
-            **{
-                name: history[name]
-                for name in ("transaction_id", "card_id", "merchant_id", "event_time_ms", "is_fraud")
-            },
+            **{name: history[name] for name in names},
             "label_time_ms": history["event_time_ms"] + DELAY,
         }
     )
