@@ -88,6 +88,7 @@ def log_model(candidate: Candidate, dataset: Dataset) -> ModelInfo:
     values = fitted.matrix(dataset.test)[:EXAMPLE_ROWS].astype(np.float64)
     example = pd.DataFrame(values, columns=list(fitted.features))
     info: ModelInfo = Model.log(
+        artifact_path=None,
         name="model",
         flavor=logged_model,
         flavor_name="xgboost",

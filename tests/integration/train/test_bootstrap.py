@@ -21,8 +21,9 @@ from tests.support.registry.mlflow_server import MlflowServer, running_server
 
 
 @pytest.fixture(scope="module", autouse=True)
-def job_environment():
+def job_environment(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FRAUD_LAKE_URI", str(tmp_path_factory.mktemp("lake")))
         for name, value in ENVIRONMENT.items():
             patch.setenv(name, value)
         yield
@@ -32,8 +33,12 @@ def settings_for(server, name):
     return TrainSettings(
         mlflow_tracking_uri=server.uri,
         fraud_model_name=name,
-        fraud_bootstrap_transactions=40_000,
+        fraud_bootstrap_transactions=80_000,
         fraud_bootstrap_days=60,
+        # So little fraud proves little.
+        fraud_least_precision=0.6,
+        fraud_least_recall=0.1,
+        fraud_champion_tolerance=0.5,
         fraud_registry_wait_seconds=60,
     )
 
@@ -155,7 +160,7 @@ def test_mlflow_going_away_registers_nothing_and_the_next_run_is_clean(tmp_path,
     folder = tmp_path / "server"
     folder.mkdir()
     own = MlflowServer(folder)
-    settings = settings_for(own, "fraud").model_copy(update={"fraud_bootstrap_transactions": 20_000})
+    settings = settings_for(own, "fraud")
     own.start()  # it comes up while the training works on its data
     real = publishing.log_files
     logged = []
@@ -185,7 +190,7 @@ def test_mlflow_going_away_registers_nothing_and_the_next_run_is_clean(tmp_path,
 def test_a_registry_that_never_comes_is_a_clear_error(tmp_path):
     settings = TrainSettings(
         mlflow_tracking_uri="http://127.0.0.1:9",
-        fraud_bootstrap_transactions=12_000,
+        fraud_bootstrap_transactions=40_000,
         fraud_bootstrap_days=60,
         fraud_registry_wait_seconds=1,
     )
