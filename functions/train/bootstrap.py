@@ -38,7 +38,6 @@ def first_models(dataset: Dataset, *, champion: bool, seed: int, settings: Train
     """Make a challenger, and before it a champion when there is none; nothing is searched for, a start must be quick.
 
     Raises:
-        TrainingRefused: What was learned is no model to decide with.
         BundleError: The serving form of a model differs from the model.
     """
     with stage("check parity"):

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from functions.train.dataset import Dataset
-from functions.train.fit import check_learned
+from functions.train.errors import TrainingRefused
+from functions.train.fit import LEAST_TRAIN_AUC, check_learned
 from functions.train.gates import Gate, check_gates, failed
 from functions.train.judged import JudgedModel, fit_and_judge, serving_bundle
 from functions.train.recipe import REQUEST_ONLY, Recipe
@@ -92,7 +93,6 @@ class Workshop:
             champion_scores: The champion's scores of the test rows, if there is a champion.
 
         Raises:
-            TrainingRefused: It did not learn what the training rows show.
             BundleError: Its serving form predicts something else.
         """
         dataset, seed = self.dataset, self.seed
@@ -114,7 +114,7 @@ class Workshop:
             figures["average_precision"],
             extra={"metrics": figures},
         )
-        checks = check_learned(main.fitted, dataset)
+        learned, checks = _learned(main, dataset)
         gates = check_gates(
             main.evaluation,
             main.test_scores,
@@ -124,7 +124,20 @@ class Workshop:
             settings=self.settings,
             seed=seed,
         )
+        gates = (learned, *gates)
         for gate in gates:
             log.info("training: %s gate %s: %s", gate.name, "passed" if gate.passed else "failed", gate.message)
         bundle = serving_bundle(self.settings.fraud_model_name, main, request_only, dataset)
         return Candidate(alias, main, request_only, bundle, seed, checks, gates)
+
+
+def _learned(main: JudgedModel, dataset: Dataset) -> tuple[Gate, dict[str, float]]:
+    """Return whether a model learned what its training rows show, as a gate, and the figures."""
+    try:
+        checks = check_learned(main.fitted, dataset)
+    except TrainingRefused as reason:
+        return Gate("learned", passed=False, value=0.0, bound=LEAST_TRAIN_AUC, message=str(reason)), {}
+    auc = checks["train_roc_auc"]
+    return Gate(
+        "learned", passed=True, value=auc, bound=LEAST_TRAIN_AUC, message=f"the training AUC is {auc:.3f}"
+    ), checks

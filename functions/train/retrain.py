@@ -63,7 +63,6 @@ def challenger(dataset: Dataset, score_test: ScoreTest, *, seed: int, settings: 
     """Make a challenger and let it through the gates, the comparison with the champion among them.
 
     Raises:
-        TrainingRefused: What was learned is no model to decide with.
         BundleError: The serving form of a model differs from the model.
     """
     with stage("check parity"):

@@ -65,9 +65,9 @@ def measure(folder: Path) -> None:
     seconds = time.monotonic() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(
-        f"one fit of {model.booster.num_boosted_rounds()} trees and up to {CHAMPION.patience} tried beyond, on {count:,} "
-        f"rows of {len(CATALOGUE)} features: {seconds:.1f} s (target {TARGET_SECONDS} s), peak memory {peak:.2f} GB "
-        f"(target {TARGET_GB} GB)"
+        f"one fit of {model.booster.num_boosted_rounds()} trees and up to {CHAMPION.patience} tried beyond, on "
+        f"{count:,} rows of {len(CATALOGUE)} features: {seconds:.1f} s (target {TARGET_SECONDS} s), peak memory "
+        f"{peak:.2f} GB (target {TARGET_GB} GB)"
     )
 
 

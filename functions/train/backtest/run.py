@@ -89,7 +89,11 @@ def backtest(history: FileHistory, asked: Asked, settings: TrainSettings, regist
         if champion is None or registry is None
         else champion_scores(RegistryClient(registry), champion)(dataset),
     )
-    registered, silence = (None, silence) if silence or registry is None else _register(candidate, dataset, registry)
+    registered, silence = (
+        (None, silence)
+        if silence or registry is None
+        else _register(candidate, dataset, registry, settings.fraud_model_name)
+    )
     decided = decisions(candidate.main.test_scores, candidate.main.policy)
     misses = worst_misses(dataset.test, candidate.main.test_scores, decided)
     return Backtest(
@@ -128,10 +132,9 @@ def _champion(registry: str | None, settings: TrainSettings) -> tuple[ModelVersi
         return None, f"the registry at {registry} does not answer: {away}"
 
 
-def _register(candidate: Candidate, dataset: Dataset, registry: str) -> tuple[Registered | None, str]:
+def _register(candidate: Candidate, dataset: Dataset, registry: str, name: str) -> tuple[Registered | None, str]:
     from functions.train.publish import publish  # noqa: PLC0415 - brings MLflow
 
-    name = TrainSettings().fraud_model_name
     try:
         [registered] = publish(registry, name, [candidate], dataset, refused_too=True)
     except ServiceMissing as away:

@@ -63,7 +63,6 @@ def test_mlflow_serves_the_scorers_score(registered, served, settings, tmp_path)
     command = [sys.executable, "-m", "mlflow", "models", "serve", "--model-uri", f"models:/{NAME}@champion"]
     command += ["--env-manager", "local", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     environment = {**os.environ, "MLFLOW_TRACKING_URI": settings.mlflow_tracking_uri}
-    # Away from the sources, and without them: the model brings what it needs.
     with (tmp_path / "log").open("wb") as log:
         server = subprocess.Popen(
             command, env=environment, cwd=tmp_path, stdout=log, stderr=log, start_new_session=True
