@@ -35,7 +35,7 @@ def kafka_bootstrap(session_backing: SessionBacking) -> str:
 
 @pytest.fixture(scope="session")
 def s3_environment(session_backing: SessionBacking) -> Mapping[str, str]:
-    """`AWS_*` variables of a real S3 server with the buckets `lake` and `mlflow`."""
+    """`AWS_*` variables of a real S3 server with the buckets `fraud-lake` and `mlflow`."""
     return session_backing.environment("s3")
 
 

@@ -33,7 +33,7 @@ _PROBE_KEY: Final = ".probe"
 
 
 class SeaweedService(EmbeddedService):
-    """One SeaweedFS process with the buckets `lake` and `mlflow`.
+    """One SeaweedFS process with the buckets `fraud-lake` and `mlflow`.
 
     Only the S3 port is an address. Master, volume, filer and admin servers inside the same process speak to
     each other on ports picked free at each start.

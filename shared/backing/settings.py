@@ -16,7 +16,7 @@ EMBEDDED_ACCESS_KEY: Final = "fraud"
 EMBEDDED_SECRET_KEY: Final = "fraud-local"  # noqa: S105
 EMBEDDED_REGION: Final = "us-east-1"
 
-BUCKETS: Final = ("lake", "mlflow")
+BUCKETS: Final = ("fraud-lake", "mlflow")
 
 
 def default_cache() -> Path:

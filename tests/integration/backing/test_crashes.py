@@ -50,7 +50,7 @@ class Acknowledged:
         assert producer.flush(30) == 0
         for number in range(20):
             key, body = f"{round_name}/{number}", os.urandom(10_000)
-            self._s3.put_object(Bucket="lake", Key=key, Body=body)
+            self._s3.put_object(Bucket="fraud-lake", Key=key, Body=body)
             self._objects[key] = body
         self._post("create", {"name": round_name})
         self._models.add(round_name)
@@ -62,10 +62,10 @@ class Acknowledged:
 
     def check_data(self) -> None:
         assert self._redis.hgetall("fields") == self._fields
-        listed = self._s3.list_objects_v2(Bucket="lake")["Contents"]
+        listed = self._s3.list_objects_v2(Bucket="fraud-lake")["Contents"]
         assert {one["Key"] for one in listed} == self._objects.keys()
         for key, body in self._objects.items():
-            assert self._s3.get_object(Bucket="lake", Key=key)["Body"].read() == body
+            assert self._s3.get_object(Bucket="fraud-lake", Key=key)["Body"].read() == body
         assert sorted(self._consumed()) == sorted(self._records)
 
     def _consumed(self) -> list[bytes]:

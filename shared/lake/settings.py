@@ -1,0 +1,60 @@
+"""Where the lake is and how long it remembers."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+DEFAULT_REGION: Final = "us-east-1"
+
+
+class LakeSettings(BaseSettings):
+    """Environment variables of everything that reads or writes the lake.
+
+    Without keys the usual chain of AWS credentials applies (environment, instance or pod role).
+    """
+
+    model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True)
+
+    fraud_lake_uri: str = Field(
+        default="s3://fraud-lake",
+        pattern=r"^(s3://|/)[^/]",
+        description="Where the tables are: s3://BUCKET[/PREFIX], or a folder's absolute path.",
+    )
+    aws_endpoint_url: str | None = Field(default=None, description="Address of an S3 service other than AWS.")
+    aws_access_key_id: SecretStr | None = Field(default=None, description="Credentials for it.")
+    aws_secret_access_key: SecretStr | None = Field(default=None, description="As above.")
+    aws_region: str = Field(default=DEFAULT_REGION, description="Region of the bucket.")
+    fraud_lake_retention_days: int = Field(
+        default=400, ge=1, description="How long every version of a table can still be read."
+    )
+
+    @property
+    def on_s3(self) -> bool:
+        """Whether the lake is in a bucket, not in a folder."""
+        return self.fraud_lake_uri.startswith("s3://")
+
+    @property
+    def root(self) -> str:
+        """The lake's address without a slash at its end."""
+        return self.fraud_lake_uri.rstrip("/")
+
+    def bucket_and_prefix(self) -> tuple[str, str]:
+        """The bucket, and what the keys of all objects begin with ("" or ending in a slash)."""
+        bucket, _, prefix = self.root.removeprefix("s3://").partition("/")
+        return bucket, f"{prefix}/" if prefix else ""
+
+    def storage_options(self) -> dict[str, str]:
+        """Options of the Delta library. A version of a table is one object put only if there is none yet."""
+        if not self.on_s3:
+            return {}
+        options = {"AWS_REGION": self.aws_region, "conditional_put": "etag"}
+        if self.aws_endpoint_url is not None:
+            options["AWS_ENDPOINT_URL"] = self.aws_endpoint_url
+            options["AWS_ALLOW_HTTP"] = str(self.aws_endpoint_url.startswith("http://")).lower()
+        if self.aws_access_key_id is not None and self.aws_secret_access_key is not None:
+            options["AWS_ACCESS_KEY_ID"] = self.aws_access_key_id.get_secret_value()
+            options["AWS_SECRET_ACCESS_KEY"] = self.aws_secret_access_key.get_secret_value()
+        return options
