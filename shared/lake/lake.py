@@ -130,11 +130,9 @@ class Lake:
         return found.scanner(columns=names, batch_readahead=2, fragment_readahead=1).to_reader()
 
     @property
-    def filesystem(self) -> fs.FileSystem:
+    def filesystem(self) -> fs.S3FileSystem:
         """The file system that the paths of `files` belong to."""
         settings = self.settings
-        if not settings.on_s3:
-            return fs.LocalFileSystem()
         options: dict[str, str] = {"region": settings.aws_region}
         if settings.aws_endpoint_url is not None:
             options["scheme"], _, options["endpoint_override"] = settings.aws_endpoint_url.partition("://")

@@ -20,8 +20,8 @@ class LakeSettings(BaseSettings):
 
     fraud_lake_uri: str = Field(
         default="s3://fraud-lake",
-        pattern=r"^(s3://|/)[^/]",
-        description="Where the tables are: s3://BUCKET[/PREFIX], or a folder's absolute path.",
+        pattern=r"^s3://[^/]",
+        description="Where the tables are: s3://BUCKET[/PREFIX].",
     )
     aws_endpoint_url: str | None = Field(default=None, description="Address of an S3 service other than AWS.")
     aws_access_key_id: SecretStr | None = Field(default=None, description="Credentials for it.")
@@ -30,11 +30,6 @@ class LakeSettings(BaseSettings):
     fraud_lake_retention_days: int = Field(
         default=400, ge=1, description="How long every version of a table can still be read."
     )
-
-    @property
-    def on_s3(self) -> bool:
-        """Whether the lake is in a bucket, not in a folder."""
-        return self.fraud_lake_uri.startswith("s3://")
 
     @property
     def root(self) -> str:
@@ -48,8 +43,6 @@ class LakeSettings(BaseSettings):
 
     def storage_options(self) -> dict[str, str]:
         """Options of the Delta library. A version of a table is one object put only if there is none yet."""
-        if not self.on_s3:
-            return {}
         options = {"AWS_REGION": self.aws_region, "conditional_put": "etag"}
         if self.aws_endpoint_url is not None:
             options["AWS_ENDPOINT_URL"] = self.aws_endpoint_url
