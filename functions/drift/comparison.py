@@ -29,16 +29,21 @@ class Sample:
     """Scored transactions.
 
     Attributes:
-        columns: By name, [n] each: features and the score as numbers, NaN is missing; decisions as text.
+        columns: By name, [n] each: features and the score as numbers, NaN is missing; decisions as text, empty where
+            another model decided.
         clusters: What rows belong together, [n]: the card; the row itself where it is unknown.
         hour_of_day: UTC hour of each row, [n].
         is_weekend: Whether it lies on a Saturday or Sunday (UTC), [n].
+        age_ms: How old the stream was at each row, [n]: features that look back further say nothing there.
+        weight: How many transactions a row stands for, [n].
     """
 
     columns: Mapping[str, npt.NDArray[Any]]
     clusters: npt.NDArray[Any]
     hour_of_day: npt.NDArray[Any]
     is_weekend: npt.NDArray[Any]
+    age_ms: npt.NDArray[np.int64]
+    weight: Floats
 
     def __len__(self) -> int:
         return len(self.clusters)
@@ -50,6 +55,8 @@ class Sample:
             self.clusters[wanted],
             self.hour_of_day[wanted],
             self.is_weekend[wanted],
+            self.age_ms[wanted],
+            self.weight[wanted],
         )
 
     @property
@@ -93,11 +100,13 @@ class Comparison:
 
     Attributes:
         compared: Those that could be compared, the largest effect relative to its threshold first.
+        immature: Names of those that look back further than the stream is old.
         unknown: Names of those with too few known values.
         unmatched_rows: Rows of the window at a part of the week that the reference does not know; they are left out.
     """
 
     compared: list[Compared] = field(default_factory=list)
+    immature: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
     unmatched_rows: int = 0
 
@@ -115,6 +124,26 @@ class _Side:
     weights: Floats
     groups: npt.NDArray[np.int64]
     resamples: Floats
+
+    def cells(self, quantity: Quantity, bins: Bins | None = None) -> npt.NDArray[np.int64]:
+        """Return the cell of each row: the bin, or without bins 1 for what a share counts and 0 for the rest.
+
+        It is -1 where the row says nothing of the quantity.
+        """
+        values = self.sample.columns[quantity.column]
+        if bins is not None:
+            cells = bins.place(values)
+        elif quantity.equals is not None:
+            cells = np.where(values == "", -1, values == quantity.equals)
+        elif quantity.missing:
+            cells = np.isnan(values).astype(np.int64)
+        else:
+            cells = np.where(np.isnan(values), -1, values > 0.5)
+        return np.where(self.old_enough(quantity) & (self.weights > 0), cells, -1)
+
+    def old_enough(self, quantity: Quantity) -> npt.NDArray[np.bool_]:
+        """Return the rows before which the stream was as old as the quantity looks back."""
+        return np.asarray(self.sample.age_ms >= quantity.look_back_ms)
 
     def tally(self, cells: npt.NDArray[np.int64], size: int) -> tuple[Floats, Floats]:
         """Return the weight per cell, [size], and in each resample, [draws, size]; cell -1 is left out."""
@@ -142,51 +171,54 @@ def compare(reference: Sample, window: Sample, wanted: Sequence[Quantity], *, er
         wanted: What to compare.
         error_rate: Probability that any bound lies above its true effect.
     """
-    weights, matched = _calendar_weights(reference.strata, window.strata)
+    weights, matched = _calendar_weights(reference, window)
     unmatched = int((~matched).sum())
     window = window.take(matched)
-    if not len(window) or not weights.any():
-        return Comparison(unknown=[one.name for one in wanted], unmatched_rows=unmatched)
     generator = np.random.default_rng(SEED)
     sides = (
-        _Side(window, np.ones(len(window)), groups_of(window.clusters), poisson_weights(generator, DRAWS, GROUPS)),
+        _Side(window, window.weight, groups_of(window.clusters), poisson_weights(generator, DRAWS, GROUPS)),
         _Side(reference, weights, groups_of(reference.clusters), poisson_weights(generator, DRAWS, GROUPS)),
     )
-    enough = [one for one in wanted if all(_known(one, side) >= LEAST_KNOWN for side in sides)]
+    mature = [one for one in wanted if all(side.old_enough(one).any() for side in sides)]
+    enough = [one for one in mature if all(_known(one, side) >= LEAST_KNOWN for side in sides)]
     compared = [_compare(one, *sides, error_rate / len(enough)) for one in enough]
     compared.sort(key=lambda one: -one.effect / one.threshold)
-    names = {one.name for one in enough}
-    return Comparison(compared, [one.name for one in wanted if one.name not in names], unmatched)
+    return Comparison(
+        compared,
+        immature=[one.name for one in wanted if one not in mature],
+        unknown=[one.name for one in mature if one not in enough],
+        unmatched_rows=unmatched,
+    )
 
 
-def _calendar_weights(
-    reference: npt.NDArray[np.int64], window: npt.NDArray[np.int64]
-) -> tuple[Floats, npt.NDArray[np.bool_]]:
-    size = int(max(reference.max(initial=0), window.max(initial=0))) + 1
-    there, here = (np.bincount(strata, minlength=size).astype(float) for strata in (reference, window))
+def _calendar_weights(reference: Sample, window: Sample) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """Return the reference's weights, and which rows of the window lie in a part of the week that it knows."""
+    strata = reference.strata, window.strata
+    size = int(max(one.max(initial=0) for one in strata)) + 1
+    there, here = (
+        np.bincount(one, weights=sample.weight, minlength=size)
+        for one, sample in zip(strata, (reference, window), strict=True)
+    )
     ratio = np.divide(here, there, out=np.zeros(size), where=there > 0)
-    return ratio[reference], (there > 0)[window]
+    return ratio[strata[0]] * reference.weight, (there > 0)[strata[1]]
 
 
 def _known(quantity: Quantity, side: _Side) -> int:
     values = side.sample.columns[quantity.column]
-    counted = side.weights > 0
-    if quantity.missing or quantity.equals is not None:
-        return int(counted.sum())
-    return int((~np.isnan(values) & counted).sum())
+    ignored = np.isnan(values) if quantity.measure is Measure.STABILITY else side.cells(quantity) < 0
+    return int((side.old_enough(quantity) & (side.weights > 0) & ~ignored).sum())
 
 
 def _compare(quantity: Quantity, window: _Side, reference: _Side, error_rate: float) -> Compared:
+    bins = None
+    statistic: Callable[[Floats, Floats], Floats] = _share_distance
     if quantity.measure is Measure.STABILITY:
-        known = reference.sample.columns[quantity.column]
-        counted = ~np.isnan(known) & (reference.weights > 0)
-        bins = Bins.by_quantiles(known[counted], reference.weights[counted])
-        cells, size = [bins.place(side.sample.columns[quantity.column]) for side in (window, reference)], len(bins)
-        statistic: Callable[[Floats, Floats], Floats] = population_stability_index
-    else:
-        cells, size = [_counted(quantity, side.sample) for side in (window, reference)], 2
-        statistic = _share_distance
-    here, there = window.tally(cells[0], size), reference.tally(cells[1], size)
+        values = reference.sample.columns[quantity.column]
+        counted = ~np.isnan(values) & (reference.weights > 0) & reference.old_enough(quantity)
+        bins = Bins.by_quantiles(values[counted], reference.weights[counted])
+        statistic = population_stability_index
+    size = 2 if bins is None else len(bins)
+    here, there = (side.tally(side.cells(quantity, bins), size) for side in (window, reference))
     estimate = Estimate.of(float(statistic(here[0], there[0])), statistic(here[1], there[1]))
     if quantity.measure is Measure.STABILITY:  # a divergence: what the correction puts below zero is none
         estimate = Estimate(max(estimate.value, 0.0), estimate.error)
@@ -203,17 +235,6 @@ def _compare(quantity: Quantity, window: _Side, reference: _Side, error_rate: fl
         reference_rows=_known(quantity, reference),
         rows=_known(quantity, window),
     )
-
-
-def _counted(quantity: Quantity, sample: Sample) -> npt.NDArray[np.int64]:
-    """Return 1 for rows that the share counts, 0 for the others, -1 for rows that say nothing."""
-    values = sample.columns[quantity.column]
-    if quantity.equals is not None:
-        return np.asarray(values == quantity.equals, np.int64)
-    missing = np.isnan(values)
-    if quantity.missing:
-        return np.asarray(missing, np.int64)
-    return np.asarray(np.where(missing, -1, values > 0.5), np.int64)
 
 
 def _share_distance(counts: Floats, reference: Floats) -> Floats:

@@ -1,5 +1,7 @@
 """Comparing a window with a reference: effects, bounds, calendar and cold start."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -15,14 +17,14 @@ DECLINED = Quantity("share of decline", "decision", Measure.SHARE, 0, equals="de
 ALL = [VALUE, FLAG, MISSING, DECLINED]
 
 
-def sample(rows, seed, *, shift=0.0, flag=0.3, missing=0.1, decline=0.01, hours=24, weekend=False, per_card=1):
+def sample(rows, seed, *, shift=0.0, flag=0.3, missing=0.1, decline=0.01, hours=24, weekend=False, per_card=1, age=0):
     generator = np.random.default_rng(seed)
     cards = np.arange(rows) // per_card
     of_card = generator.normal(shift, 1, rows)[cards]
     value = np.where(generator.random(rows) < missing, np.nan, of_card)
     decision = np.where(generator.random(rows) < decline, "decline", "approve")
     columns = {"value": value, "flag": (generator.random(rows) < flag).astype(float), "decision": decision}
-    return Sample(columns, cards, np.arange(rows) % hours, np.full(rows, weekend))
+    return Sample(columns, cards, np.arange(rows) % hours, np.full(rows, weekend), np.full(rows, age), np.ones(rows))
 
 
 REFERENCE = sample(5000, 1)
@@ -104,6 +106,34 @@ def test_too_few_known_values_are_unknown_and_not_drift():
     assert {one.name for one in comparison.drifted} == {"value missing"}
 
 
+def test_what_looks_back_further_than_the_stream_is_old_is_immature_and_not_drift():
+    monthly = Quantity("value", "value", Measure.STABILITY, 30 * DAY_MS)
+    old, young = sample(5000, 70, age=60 * DAY_MS), sample(2000, 71, shift=1.0, age=29 * DAY_MS)
+    comparison = compare(old, young, [monthly, FLAG])
+    assert comparison.immature == ["value"]
+    assert [one.name for one in comparison.compared] == ["flag"]
+    assert compare(young, old, [monthly]).immature == ["value"]  # a reference can be too young as well
+    halves = joined(young, sample(2000, 72, age=31 * DAY_MS))
+    assert [one.drifted for one in compare(old, halves, [monthly]).compared] == [False]
+
+
+def test_decisions_of_another_model_say_nothing():
+    window = sample(2000, 73)
+    window.columns["decision"][:1500] = ""
+    [declined] = compare(REFERENCE, window, [DECLINED]).compared
+    assert declined.rows == 500
+
+
+def test_a_row_that_stands_for_more_weighs_more():
+    # Two thirds of the flagged rows were left out, and the rest stand for them.
+    whole = sample(6000, 74)
+    kept = (whole.columns["flag"] == 0) | (np.arange(6000) % 3 == 0)
+    thinned = whole.take(kept)
+    assert drifted(thinned) == {"flag"}
+    weight = np.where(thinned.columns["flag"] == 1, 3.0, 1.0)
+    assert drifted(dataclasses.replace(thinned, weight=weight)) == set()
+
+
 def test_a_feature_looks_back_as_far_as_its_widest_window():
     backs = {feature.name: look_back_ms(feature, CATALOGUE) for feature in CATALOGUE}
     assert backs["amount"] == 0
@@ -130,4 +160,6 @@ def joined(*samples):
         np.arange(sum(len(one) for one in samples)),
         np.concatenate([one.hour_of_day for one in samples]),
         np.concatenate([one.is_weekend for one in samples]),
+        np.concatenate([one.age_ms for one in samples]),
+        np.concatenate([one.weight for one in samples]),
     )
