@@ -7,8 +7,8 @@ import fcntl
 import logging
 import os
 import shutil
+import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Final
 
@@ -22,13 +22,12 @@ from shared.backing.ports import free_ports
 from shared.backing.processes import end
 from shared.backing.service import NotReady
 from shared.backing.settings import LOOPBACK, BackingSettings
-from shared.bus.topics import TRANSACTIONS
 
 log = logging.getLogger(__name__)
 
 _START_SECONDS: Final = 120.0
 _WRITE_SECONDS: Final = 180.0  # the cache is written at the end; niced on a busy machine that takes its time
-_RECORDS: Final = 500
+_NICENESS: Final = 19
 
 
 async def record_aot_cache(settings: BackingSettings) -> bool:
@@ -72,10 +71,10 @@ async def _record(folder: Path, jars: list[Path], target: Path) -> None:
         )  # fmt: skip
     process = psutil.Process(broker.pid)
     try:
-        process.nice(19)
+        process.nice(_NICENESS)
         address = f"{LOOPBACK}:{port}"
         await asyncio.wait_for(_ready(KafkaProbe(address, create_groups_topic=True)), _START_SECONDS)
-        await asyncio.to_thread(_work_with, address)
+        await _exercise(address)
         process.terminate()
         await asyncio.wait_for(broker.wait(), _WRITE_SECONDS)
         recorded.replace(target)
@@ -97,19 +96,18 @@ async def _ready(probe: KafkaProbe) -> None:
             return
 
 
-def _work_with(address: str) -> None:
-    """Produce, consume in a group and commit: the classes a broker in use loads."""
-    from confluent_kafka import Consumer, Producer  # noqa: PLC0415
+async def _exercise(address: str) -> None:
+    """Give the broker something to do; cancelled at once, for the client is a process that can be killed.
 
-    common = {"bootstrap.servers": address, "log_level": 0}
-    producer = Producer(common | {"enable.idempotence": True})
-    for number in range(_RECORDS):
-        producer.produce(TRANSACTIONS, key=str(number), value=b"x" * 300, headers={"ce_id": str(number)})
-    producer.flush(30)
-    consumer = Consumer(common | {"group.id": "recording", "auto.offset.reset": "earliest"})
-    consumer.subscribe([TRANSACTIONS])
-    seen, deadline = 0, time.monotonic() + 60
-    while seen < _RECORDS and time.monotonic() < deadline:
-        seen += len(consumer.consume(_RECORDS, timeout=1))
-    consumer.commit(asynchronous=False)
-    consumer.close()
+    Raises:
+        RuntimeError: The client failed.
+    """
+    client = await asyncio.create_subprocess_exec(sys.executable, "-m", "shared.backing.aot_exercise", address)
+    try:
+        psutil.Process(client.pid).nice(_NICENESS)
+        if status := await client.wait():
+            raise RuntimeError(f"the recording broker's client ended with status {status}")
+    finally:
+        if client.returncode is None:
+            client.kill()
+            await client.wait()
