@@ -1,0 +1,53 @@
+"""Where the archiver's parts are put together; tests hand in others."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from functions.archiver.settings import ArchiverSettings
+from functions.archiver.work import Work, work
+from shared.contracts import cloudevents
+from shared.contracts.cloudevents import Event, PoisonEvent
+from shared.hosts.http_events import EventEndpoint
+from shared.hosts.outcome import ServiceAway
+from shared.lake.settings import LakeSettings
+from shared.runs.record import Trigger
+
+EVERY = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class ComposedArchiver:
+    """A composed archiver, one face for each kind of host."""
+
+    endpoint: EventEndpoint
+    work: Work
+
+    def invoke(self, _event: Any) -> dict[str, Any]:
+        """Handle a schedule's invocation (AWS Lambda); returns what was archived.
+
+        Raises:
+            ServiceAway: Kafka or the lake is away; Lambda invokes again.
+        """
+        return self.work(Trigger(kind="schedule"))
+
+
+def compose(
+    settings: ArchiverSettings | None = None, lake: LakeSettings | None = None, run: Work | None = None
+) -> ComposedArchiver:
+    """Put an archiver together; what is not handed in is made from the settings. Connects to nothing yet."""
+    run = run or work(settings or ArchiverSettings(), lake or LakeSettings(), EVERY)
+    one_at_a_time = asyncio.Lock()
+
+    async def handle(event: Event) -> None:
+        if event.type != cloudevents.PING:
+            raise PoisonEvent(f"expected an event of type {cloudevents.PING}")
+        if one_at_a_time.locked():
+            raise ServiceAway("the run before is still under way")
+        async with one_at_a_time:
+            await asyncio.to_thread(run, Trigger.of(event))
+
+    return ComposedArchiver(EventEndpoint(handle), run)
