@@ -157,11 +157,18 @@ class RegistryClient:
             raise BundleError(f"artifacts under {root!r} are not served by the MLflow server (--serve-artifacts)")
         path = quote(f"{urlsplit(root).path.strip('/')}/{artifact}")
         response = self._request(f"{ARTIFACT_API}/{path}", {})
-        if response.status == 404:
+        # With S3 behind it MLflow answers 500 for what is not there.
+        if response.status == 404 or (response.status == 500 and not self._lists(version, artifact)):
             return None
         if response.status != 200:
             raise RegistryUnavailable(f"{artifact} of version {version.version}: status {response.status}")
         return response.data
+
+    def _lists(self, version: ModelVersion, artifact: str) -> bool:
+        folder = artifact.rpartition("/")[0]
+        status, document = self._get(f"{API}/artifacts/list", {"run_id": version.run_id, "path": folder})
+        _require_success(status, document)
+        return any(one.get("path") == artifact for one in document.get("files", ()))
 
     def _get(self, path: str, query: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
         response = self._request(path, query)
