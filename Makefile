@@ -2,13 +2,14 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup up down status test check format bench verify-faults verify-hostile lock clean
+.PHONY: $(shell sed -nE 's/^([a-z-]+):.*\#\# .*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
 UV_VERSION := 0.13.9
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 MANIFESTS := knative/base
+FUNCTIONS := scorer feature-updater shadow-scorer train producer
 
 # The first Python that is new enough; PYTHON=... chooses another.
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
@@ -79,6 +80,13 @@ verify-faults: $(INSTALLED) ## Kill processes of the running system 70 times und
 
 verify-hostile: $(INSTALLED) ## Send 10,000 hostile records through the running system
 	$(BIN)/python -m tests.e2e.verify_hostile $(ARGS)
+
+images: ## Build the container image of each function (needs a Docker engine)
+	@for function in $(FUNCTIONS); do \
+		docker build $(ARGS) --target "$$function" --tag "dev.local/fraud-$$function:1" .; done
+
+verify-archiver: $(INSTALLED) ## Kill the archiver at 50 random moments under load, compare the lake event by event (5 minutes)
+	$(BIN)/python -m tests.e2e.verify_archiver $(ARGS)
 
 lock: $(INSTALLED) ## Resolve all dependencies anew: requirements.lock and Kafka's jars
 	@$(uv_settings); \

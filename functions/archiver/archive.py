@@ -19,6 +19,7 @@ from functions.archiver.sink import Overtaken, Sink
 from functions.archiver.topic import Record, TopicReader
 from shared.contracts import cloudevents
 from shared.contracts.cloudevents import PoisonEvent
+from shared.contracts.event_time import now_milliseconds
 from shared.hosts.outcome import ServiceAway
 from shared.lake.lake import Lake
 from shared.lake.schema import TABLES, Table
@@ -97,6 +98,9 @@ class Archive:
             sink = Sink(self._lake, table)
             position = self._reader.assign(table, sink.offset)
             try:
+                gone = {number: start for number, start in position.items() if start > (sink.offset(number) or 0)}
+                if gone:
+                    sink.skip(gone, now_milliseconds())
                 complete = self._archive(table, sink, position, until, drained)
             except Overtaken as overtaken:
                 drained.conflicts += 1

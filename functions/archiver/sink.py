@@ -72,7 +72,7 @@ class Sink:
 
     def offset(self, partition: int) -> int | None:
         """The offset from which on nothing of a partition is archived; None: nothing is at all."""
-        version: int | None = self._delta.transaction_version(self._app_id(partition))
+        version: int | None = self._delta.transaction_version(self._table.offset_id(partition))
         return version
 
     def append(self, rows: Sequence[Row], before: Mapping[int, int | None], after: Mapping[int, int]) -> Appended:
@@ -88,17 +88,28 @@ class Sink:
         """
         if any(self.offset(number) != before[number] for number in after):
             raise Overtaken(f"{self._table.name} has been archived further by another writer")
+        offsets = [Transaction(self._table.offset_id(number), offset) for number, offset in after.items()]
         distinct = {row[KEY]: row for row in reversed(rows)}  # the first of several stays
         for key in self._present(distinct):
             del distinct[key]
         new = sorted(distinct.values(), key=lambda row: (row[EVENT_TIME], row[ARRIVAL], row[KEY]))
-        commit = CommitProperties(
-            max_commit_retries=0,
-            app_transactions=[Transaction(self._app_id(number), offset) for number, offset in after.items()],
-        )
+        self._commit(new, offsets)
+        return Appended(len(new), len(rows) - len(new))
+
+    def skip(self, after: Mapping[int, int], now_ms: int) -> None:
+        """Go on behind records that are gone, and let the table say that it lacks some from before now.
+
+        Raises:
+            Overtaken: Another writer has committed since the table was opened.
+        """
+        offsets = [Transaction(self._table.offset_id(number), offset) for number, offset in after.items()]
+        self._commit([], [*offsets, Transaction(self._table.hole_id, now_ms)])
+
+    def _commit(self, rows: Sequence[Row], transactions: list[Transaction]) -> None:
+        commit = CommitProperties(max_commit_retries=0, app_transactions=transactions)
         try:
-            if new:
-                data = pa.Table.from_pylist(new, schema=self._row_schema(new))
+            if rows:
+                data = pa.Table.from_pylist(rows, schema=self._row_schema(rows))
                 write_deltalake(
                     self._delta,
                     data,
@@ -117,10 +128,6 @@ class Sink:
         except (DeltaError, OSError) as error:
             raise LakeAway(f"the lake does not take rows of {self._table.name}: {error}") from error
         self._schema = pa.schema(self._delta.schema().to_arrow())
-        return Appended(len(new), len(rows) - len(new))
-
-    def _app_id(self, partition: int) -> str:
-        return f"kafka:{self._table.topic}:{partition}"
 
     def _row_schema(self, rows: Sequence[Row]) -> pa.Schema:
         """The table's own columns and those features that the rows have."""

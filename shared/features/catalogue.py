@@ -10,6 +10,18 @@ Meaning shared by all card features, for a transaction x of card c at event time
   reaches before that.
 * Amounts are integers in minor units and stay integers in sums.
 
+Meaning shared by all merchant features, for a transaction x of merchant m at event time t, D the UTC day of t and L the
+label delay in days:
+
+* History is the set of transactions of m that cards recorded (each a first version) and that are known when x is read.
+* A window of W days covers the UTC days D - L - W to D - L - 1, both included: x itself never lies in it.
+* Such a transaction counts as fraud when, of its labels with a label time at or before t, the latest says so; of
+  several at one label time fraud wins, so the order of arrival is of no consequence. A label belongs to a transaction
+  when transaction id, card, merchant and UTC day of the event time are its own; it may arrive first, and twice is once.
+* A merchant remembers the days from (UTC day of its newest recorded event time - (31 + L + 30 + 1) days) on. Earlier
+  transactions and labels have no effect there, and no window reaches before that.
+* The merchant's memory is its own: also a transaction that came too late for its card is answered from it.
+
 Adding a feature is one line in `CATALOGUE`, in terms of `shared.features.kinds`. This module imports no client
 library: every function of the system may import it.
 """
@@ -22,7 +34,16 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
 
-from shared.features.definition import DAY_MS, HOUR_MS, MINUTE_MS, Entity, Feature, Kind
+from shared.features.definition import (
+    DAY_MS,
+    HOUR_MS,
+    MERCHANT_WINDOW_DAYS,
+    MINUTE_MS,
+    RETENTION_MS,
+    Entity,
+    Feature,
+    Kind,
+)
 from shared.features.kinds import (
     amount,
     count,
@@ -31,6 +52,8 @@ from shared.features.kinds import (
     hour_of_day,
     is_new,
     mean,
+    merchant_count,
+    merchant_risk,
     night_share,
     ratio_to_max,
     ratio_to_mean,
@@ -51,7 +74,7 @@ class Settings:
 
     Attributes:
         high_risk_categories: Merchant categories whose goods turn into cash at once.
-        label_delay_ms: How long after a transaction its label is taken to be known.
+        label_delay_ms: How long after a transaction its label is taken to be known; whole days.
         future_tolerance_ms: How far ahead of the clock an event time may lie. A caller refuses a transaction
             beyond it (`refuses`): recorded, it would age the whole card.
     """
@@ -59,6 +82,29 @@ class Settings:
     high_risk_categories: tuple[str, ...] = ("crypto", "gambling", "gift_cards", "jewelry", "money_transfer")
     label_delay_ms: int = 7 * DAY_MS
     future_tolerance_ms: int = 5 * MINUTE_MS
+
+    def __post_init__(self) -> None:
+        """Refuse a label delay that is not a whole number of days.
+
+        Raises:
+            ValueError: It is not, or it is negative.
+        """
+        if self.label_delay_ms < 0 or self.label_delay_ms % DAY_MS:
+            raise ValueError("the label delay must be a whole number of days")
+
+    @property
+    def label_delay_days(self) -> int:
+        """The label delay in days."""
+        return self.label_delay_ms // DAY_MS
+
+    @property
+    def merchant_memory_days(self) -> int:
+        """How many days before that of its newest transaction a merchant remembers.
+
+        A transaction may be as old as a card remembers, its window ends a label delay before, and the longest window
+        reaches back from there; one day is spare, for event times a little ahead of the clock.
+        """
+        return RETENTION_MS // DAY_MS + self.label_delay_days + MERCHANT_WINDOW_DAYS + 1
 
     def refuses(self, event_time_ms: int, now_ms: int) -> bool:
         """Whether an event time lies too far ahead of the clock to be recorded."""
@@ -143,6 +189,12 @@ CATALOGUE = Catalogue(
         ratio_to_max("amount_to_max_30d"),
         spend_share("spend_share_10m_24h", 10 * MINUTE_MS, DAY_MS),
         night_share("night_share_30d"),
+        merchant_count("merchant_txn_count_1d", 1),
+        merchant_count("merchant_txn_count_7d", 7),
+        merchant_count("merchant_txn_count_30d", 30),
+        merchant_risk("merchant_risk_1d", 1),
+        merchant_risk("merchant_risk_7d", 7),
+        merchant_risk("merchant_risk_30d", 30),
     )
 )
 """The catalogue of the system."""

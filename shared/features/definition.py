@@ -18,6 +18,8 @@ OTHERS_WINDOW_MS = 30 * DAY_MS
 """The window in which the other transactions of a card are looked at."""
 NIGHT_ENDS_MS = 6 * HOUR_MS
 """Night is from midnight to this time of day, UTC."""
+MERCHANT_WINDOW_DAYS = 30
+"""The longest window of a merchant's features, in whole UTC days."""
 ZSCORE_LEAST_OTHERS = 5
 """Below this many others a deviation means nothing and the z-score is 0."""
 
@@ -41,6 +43,8 @@ class Kind(StrEnum):
     RATIO_TO_MAX = "ratio to maximum"
     SPEND_SHARE = "share of spend"
     NIGHT_SHARE = "share of night"
+    MERCHANT_COUNT = "merchant count"
+    MERCHANT_RISK = "merchant risk"
 
 
 class Entity(StrEnum):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.features.definition import OTHERS_WINDOW_MS, ZSCORE_LEAST_OTHERS, Entity, Feature, Kind
+from shared.features.definition import DAY_MS, OTHERS_WINDOW_MS, ZSCORE_LEAST_OTHERS, Entity, Feature, Kind
 from shared.features.phrases import FLAG, Phrases, span
 
 
@@ -240,3 +240,50 @@ def weekend(name: str) -> Feature:
         meaning="1 when the event time is on a Saturday or Sunday in UTC, else 0.",
         phrases=Phrases("a weekend").zero("a working day"),
     )
+
+
+def merchant_count(name: str, days: int) -> Feature:
+    """How many transactions the merchant had on whole days whose labels are taken to be known."""
+    return Feature(
+        name,
+        Kind.MERCHANT_COUNT,
+        Entity.MERCHANT,
+        unit="transactions",
+        meaning=(
+            f"The merchant's known transactions on the {_whole_days(days)} before the label delay, counted back from "
+            "the UTC day of the event time."
+        ),
+        null_when="the merchant is unknown",
+        phrases=Phrases(f"{{value}} transactions at the merchant on {_settled_days(days)}")
+        .zero(f"no transaction at the merchant on {_settled_days(days)}")
+        .one(f"one transaction at the merchant on {_settled_days(days)}")
+        .unknown("an unknown merchant"),
+        window_ms=days * DAY_MS,
+    )
+
+
+def merchant_risk(name: str, days: int) -> Feature:
+    """The share of those transactions that is known to be fraud."""
+    return Feature(
+        name,
+        Kind.MERCHANT_RISK,
+        Entity.MERCHANT,
+        unit="share",
+        meaning=(
+            "Share labelled fraud, by labels known at the event time, of the merchant's known transactions on the "
+            f"{_whole_days(days)} before the label delay, counted back from the UTC day of the event time."
+        ),
+        null_when="the merchant is unknown or had no transaction on those days",
+        phrases=Phrases(f"{{value:.2%}} fraud at the merchant on {_settled_days(days)}")
+        .zero(f"no fraud known of the merchant on {_settled_days(days)}")
+        .unknown(f"no transaction known of the merchant on {_settled_days(days)}"),
+        window_ms=days * DAY_MS,
+    )
+
+
+def _whole_days(days: int) -> str:
+    return "whole UTC day" if days == 1 else f"{days} whole UTC days"
+
+
+def _settled_days(days: int) -> str:
+    return "the latest day with labels" if days == 1 else f"the latest {days} days with labels"

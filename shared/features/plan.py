@@ -1,4 +1,4 @@
-"""What has to be read of a card's history to answer a catalogue: aggregates over windows, each named once.
+"""What has to be read of a card and a merchant to answer a catalogue: aggregates over windows, each named once.
 
 Several features share an aggregate: a mean needs the count and the sum of its window. Both engines compute the
 aggregates of the plan and finish features from them.
@@ -6,11 +6,12 @@ aggregates of the plan and finish features from them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
 from shared.features.catalogue import Catalogue
-from shared.features.definition import Feature, Kind
+from shared.features.definition import DAY_MS, MERCHANT_WINDOW_DAYS, Entity, Feature, Kind
 
 STORED_TEXTS = ("merchant_id", "merchant_category", "city", "country", "channel")
 """The text fields of a transaction that a card's history keeps beside id, time, amount and place.
@@ -39,10 +40,14 @@ class Op(StrEnum):
     """Event time and place of the latest located other (the first recorded of several); -1 without one."""
     MET = "met"
     """Whether another has the same known value of a text field."""
+    MERCHANT_COUNT = "merchant_count"
+    """Number of the merchant's transactions on whole days."""
+    MERCHANT_FRAUDS = "merchant_frauds"
+    """Number of those that are labelled fraud."""
 
 
 class Aggregate(NamedTuple):
-    """One aggregate over the window (t - window_ms, t]."""
+    """One aggregate over the window (t - window_ms, t], or over the whole days of a merchant's window."""
 
     op: Op
     window_ms: int
@@ -67,6 +72,8 @@ _OPS = {
     Kind.SINCE_LAST: (Op.LATEST,),
     Kind.SPEED: (Op.LATEST_PLACE,),
     Kind.IS_NEW: (Op.MET,),
+    Kind.MERCHANT_COUNT: (Op.MERCHANT_COUNT,),
+    Kind.MERCHANT_RISK: (Op.MERCHANT_COUNT, Op.MERCHANT_FRAUDS),
 }
 
 
@@ -77,15 +84,38 @@ def aggregates_of(feature: Feature) -> tuple[Aggregate, ...]:
 
 
 def plan(catalogue: Catalogue) -> tuple[Aggregate, ...]:
-    """All aggregates of a catalogue, each once, in order of first use.
+    """All aggregates over the card's history, each once, in order of first use.
 
     Raises:
         ValueError: A feature looks at a text field that a card's history does not keep.
     """
     found: dict[Aggregate, None] = {}
     for feature in catalogue:
+        if feature.entity is Entity.MERCHANT:
+            continue
         for aggregate in aggregates_of(feature):
             if aggregate.field is not None and aggregate.field not in STORED_TEXTS:
                 raise ValueError(f"{feature.name}: a card's history does not keep {aggregate.field}")
             found[aggregate] = None
     return tuple(found)
+
+
+def merchant_windows(catalogue: Catalogue) -> tuple[int, ...]:
+    """Lengths in days of the windows of the merchant's features, each once, the shortest first.
+
+    Raises:
+        ValueError: One is no whole number of days, or longer than what a merchant remembers is made for.
+    """
+    found = set()
+    for feature in catalogue:
+        if feature.entity is Entity.MERCHANT:
+            days, rest = divmod(feature.window, DAY_MS)
+            if rest or not 1 <= days <= MERCHANT_WINDOW_DAYS:
+                raise ValueError(f"{feature.name}: a merchant's window is 1 to {MERCHANT_WINDOW_DAYS} whole days")
+            found.add(days)
+    return tuple(sorted(found))
+
+
+def merchant_aggregates(windows: Sequence[int]) -> tuple[Aggregate, ...]:
+    """What is read of a merchant: for each window in days the number of transactions and of frauds."""
+    return tuple(Aggregate(op, days * DAY_MS) for days in windows for op in (Op.MERCHANT_COUNT, Op.MERCHANT_FRAUDS))

@@ -3,7 +3,7 @@
 Every formula here rounds once per operation, in the order written, so that the history engine, which writes the same
 formulas in SQL, gives the same doubles. n, S1, S2 are the number, sum and sum of squares of the others' amounts.
 
-* mean = double(sum) / double(count); shares of spend and of night likewise;
+* mean = double(sum) / double(count); shares of spend, of night and of a merchant's frauds likewise;
 * z-score = double(n * x - S1) / sqrt(double(n * S2 - S1^2)): the amount minus the others' mean over their population
   deviation, multiplied out so that "deviation 0" is decided on integers;
 * ratio to the mean = double(n * x) / double(S1);
@@ -152,6 +152,12 @@ def _finisher(feature: Feature, settings: Settings, read: Callable[[Aggregate], 
             return lambda raw, x: 1 - met(raw) if text(x) else None
         case Kind.SPEED:
             return _speed(*integers)
+        case Kind.MERCHANT_COUNT:
+            (number,) = integers
+            return lambda raw, x: number(raw) if x.merchant_id else None
+        case Kind.MERCHANT_RISK:
+            count, frauds = integers
+            return lambda raw, x: ratio(frauds(raw), count(raw)) if x.merchant_id else None
         case _:
             raise NotImplementedError(f"no way to compute {feature.name}, a {feature.kind}")
 
@@ -180,7 +186,7 @@ def finishers(catalogue: Catalogue, read: Callable[[Aggregate], Sequence[Integer
 
 
 def request_finishers(catalogue: Catalogue) -> tuple[Finisher, ...]:
-    """The same for a transaction whose history is away: features of the card are null."""
+    """The same for a transaction whose history is away: features of the card and the merchant are null."""
     return tuple(
         _request_finisher(feature, catalogue.settings) if feature.request_only else lambda _, __: None
         for feature in catalogue

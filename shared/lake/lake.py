@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, TypeAlias
 
 import pyarrow as pa
@@ -12,7 +12,7 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 from pyarrow import fs
 
 from shared.lake.errors import LakeAway, TableMissing
-from shared.lake.schema import DAY, TableName
+from shared.lake.schema import DAY, TABLES, TableName
 from shared.lake.settings import LakeSettings
 
 if TYPE_CHECKING:
@@ -69,6 +69,16 @@ class Lake:
             LakeAway: The storage does not answer.
         """
         return int(self.table(name).version())
+
+    def complete_since(self, name: TableName) -> datetime | None:
+        """The moment from which on a table has everything that was published; None: it has from the beginning.
+
+        Raises:
+            TableMissing: There is no such table.
+            LakeAway: The storage does not answer.
+        """
+        hole = self.table(name).transaction_version(TABLES[name].hole_id)
+        return None if hole is None else datetime.fromtimestamp(hole / 1000, UTC)
 
     def files(self, name: TableName, days: Days | None = None, version: int | None = None) -> list[str]:
         """Paths of a table's Parquet files for `filesystem`, in an order that the version fixes.

@@ -128,6 +128,15 @@ class Table:
     schema: pa.Schema
     identity: tuple[str, ...]
 
+    def offset_id(self, partition: int) -> str:
+        """Name of the Delta application transaction whose version is how far a partition is archived."""
+        return f"kafka:{self.topic}:{partition}"
+
+    @property
+    def hole_id(self) -> str:
+        """The same for the moment (UTC milliseconds) before which records were gone before they could be archived."""
+        return f"hole:{self.topic}"
+
 
 TABLES: Final[dict[TableName, Table]] = {
     table.name: table
@@ -144,13 +153,13 @@ TABLES: Final[dict[TableName, Table]] = {
             "decisions",
             topics.DECISIONS,
             pa.schema([*_DECISION, *_TRANSACTION, *_COMMON]),
-            ("card_id", "decision_id"),
+            ("card_id", "decision_id", EVENT_TIME),
         ),
         Table(
             "shadows",
             topics.SHADOWS,
             pa.schema([*_SHADOW, *_COMMON]),
-            ("card_id", "decision_id", "challenger_model_version"),
+            ("card_id", "decision_id", "challenger_model_version", EVENT_TIME),
         ),
         Table(
             "labels",

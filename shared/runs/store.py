@@ -113,15 +113,14 @@ class RunStore:
                     return started_of(key.run_id)
         return None
 
-    def prune(self, before: date) -> int:
-        """Remove the runs of days before one; returns how many."""
+    def prune(self, function: str, before: date) -> int:
+        """Remove a function's runs of the days before one; returns how many."""
         removed = 0
-        for function in self.functions():
-            for day in self._objects.folders(f"{function}/"):
-                if day < before.isoformat():
-                    for key in self._objects.keys(f"{function}/{day}/"):
-                        self._objects.delete(key)
-                        removed += 1
+        for day in self._objects.folders(f"{function}/"):
+            if day < before.isoformat():
+                for key in self._objects.keys(f"{function}/{day}/"):
+                    self._objects.delete(key)
+                    removed += 1
         return removed
 
     def _keys(self, function: str, day: str, after: str = "") -> list[_Key]:

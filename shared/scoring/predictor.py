@@ -7,10 +7,14 @@ is a sparse vector at its leaf and costs about as much as the prediction itself.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+
+# Its usage reports would leave the payment network; they begin with the import.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 import onnxruntime as ort
 
 from shared.scoring.calibration import Calibration, Identity

@@ -12,13 +12,19 @@ import pyarrow as pa
 from shared.features.catalogue import CATALOGUE, Catalogue
 from shared.features.history import sql
 from shared.features.history.finish import features
+from shared.features.history.merchants import LABEL_COLUMNS, NO_LABELS, merchants
 from shared.features.history.versions import first_versions
+from shared.features.plan import merchant_windows
 
 Source: TypeAlias = pa.Table | str | Path | Sequence[str | Path]
 """An Arrow table, or one or several Parquet files (globs allowed)."""
 
 _COUNT_NULLS = """
 SELECT count(*) FROM raw WHERE t IS NULL OR a IS NULL OR card_id IS NULL OR transaction_id IS NULL
+"""
+_COUNT_NULL_LABELS = """
+SELECT count(*) FROM labels WHERE transaction_id IS NULL OR card_id IS NULL OR merchant_id IS NULL
+  OR event_time_ms IS NULL OR is_fraud IS NULL OR label_time_ms IS NULL
 """
 _REQUIRED = {"transaction_id", "card_id", "event_time_ms", "amount_minor"}
 
@@ -36,6 +42,10 @@ class HistoryFeatures:
     "conflict", "too_late": what the online engine would have said), and the features under their names. A row that
     repeats an id its card remembers gives what reading the first version again would have given at that moment: its
     windows end at the first version's time and hold all that had become known by then.
+
+    Labels are a second input with the columns `transaction_id`, `card_id`, `merchant_id`, `event_time_ms`, `is_fraud`
+    (BOOLEAN) and `label_time_ms`. A label is known from its label time on and, where both inputs have a column
+    `arrival` (of one type), to transactions that arrive after it. Merchants know what the input holds of them alone.
 
     Args:
         catalogue: The features to compute.
@@ -64,29 +74,31 @@ class HistoryFeatures:
         if spill_folder is not None:
             self._config["temp_directory"] = str(spill_folder)
 
-    def table(self, source: Source) -> pa.Table:
+    def table(self, source: Source, labels: Source | None = None) -> pa.Table:
         """The features as an Arrow table.
 
         Raises:
             ValueError: A required column is missing or holds a null.
         """
         with duckdb.connect(config=self._config) as connection:
-            return self._answer(connection, source).to_arrow_table()
+            return self._answer(connection, source, labels).to_arrow_table()
 
-    def write(self, source: Source, target: Path) -> int:
+    def write(self, source: Source, target: Path, labels: Source | None = None) -> int:
         """Write the features to a Parquet file and return the number of rows.
 
         Raises:
             ValueError: A required column is missing or holds a null.
         """
         with duckdb.connect(config=self._config) as connection:
-            self._answer(connection, source).write_parquet(str(target), compression="zstd")
+            self._answer(connection, source, labels).write_parquet(str(target), compression="zstd")
             return int(_one(connection, "SELECT count(*) FROM arrivals"))
 
-    def _answer(self, connection: duckdb.DuckDBPyConnection, source: Source) -> duckdb.DuckDBPyRelation:
+    def _answer(
+        self, connection: duckdb.DuckDBPyConnection, source: Source, labels: Source | None
+    ) -> duckdb.DuckDBPyRelation:
         """Compute all answers on the connection."""
         relation = _relation(connection, source)
-        _check(relation)
+        _check(relation, _REQUIRED, "the history")
         relation.create_view("input")
         connection.execute(sql.setup())
         connection.execute(sql.arrivals(relation.columns, self.catalogue))
@@ -96,6 +108,9 @@ class HistoryFeatures:
         self._mend_forgetful_cards(connection)
         largest = _one(connection, "SELECT coalesce(max(a), 0) FROM arrivals")
         connection.execute(sql.answers(self.catalogue, largest))
+        if merchant_windows(self.catalogue):
+            label_columns = _take_labels(connection, labels)
+            connection.execute(merchants(relation.columns, label_columns, self.catalogue))
         return connection.sql(features(self.catalogue))
 
     def _mend_forgetful_cards(self, connection: duckdb.DuckDBPyConnection) -> None:
@@ -121,10 +136,23 @@ def _relation(connection: duckdb.DuckDBPyConnection, source: Source) -> duckdb.D
     return connection.read_parquet([str(path) for path in source])
 
 
-def _check(relation: duckdb.DuckDBPyRelation) -> None:
-    missing = sorted(_REQUIRED - set(relation.columns))
+def _take_labels(connection: duckdb.DuckDBPyConnection, labels: Source | None) -> list[str]:
+    """Make the view `labels` and return its columns."""
+    if labels is None:
+        connection.execute(NO_LABELS)
+        return list(LABEL_COLUMNS)
+    relation = _relation(connection, labels)
+    _check(relation, set(LABEL_COLUMNS), "the labels")
+    relation.create_view("labels")
+    if _one(connection, _COUNT_NULL_LABELS):
+        raise ValueError(f"none of a label's {', '.join(LABEL_COLUMNS)} may be null")
+    return relation.columns
+
+
+def _check(relation: duckdb.DuckDBPyRelation, required: set[str], noun: str) -> None:
+    missing = sorted(required - set(relation.columns))
     if missing:
-        raise ValueError(f"the history lacks {', '.join(missing)}")
+        raise ValueError(f"{noun} lack{'' if noun.endswith('s') else 's'} {', '.join(missing)}")
 
 
 def _one(connection: duckdb.DuckDBPyConnection, query: str) -> int:

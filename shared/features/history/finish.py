@@ -6,8 +6,9 @@ The formulas are those of `shared.features.values`, rounded at the same places.
 from __future__ import annotations
 
 from shared.features.catalogue import Catalogue, Settings
-from shared.features.definition import DAY_MS, HOUR_MS, ZSCORE_LEAST_OTHERS, Feature, Kind
-from shared.features.plan import Op, aggregates_of, plan
+from shared.features.definition import DAY_MS, HOUR_MS, ZSCORE_LEAST_OTHERS, Entity, Feature, Kind
+from shared.features.history.merchants import read_of_merchant
+from shared.features.plan import Op, aggregates_of, merchant_windows, plan
 from shared.features.templates import fill, render
 
 _EXPRESSIONS = {
@@ -29,8 +30,15 @@ _EXPRESSIONS = {
     Kind.IS_NEW: "CASE WHEN x.@FIELD@_code IS NOT NULL THEN (NOT @MET@)::BIGINT END",
     Kind.SPEED: """speed_kmh(x.latitude, x.longitude, @PLACE@_at.latitude, @PLACE@_at.longitude,
     x.t - place_time(@LATEST_PLACE@))""",
+    Kind.MERCHANT_COUNT: "CASE WHEN x.merchant_id_code IS NOT NULL THEN @MERCHANT_COUNT@::BIGINT END",
+    Kind.MERCHANT_RISK: "@MERCHANT_FRAUDS@::BIGINT::DOUBLE / nullif(@MERCHANT_COUNT@, 0)::BIGINT::DOUBLE",
 }
 """Over the transaction (x) and its aggregates, named by what they are."""
+
+
+_MERCHANTS = f"""
+LEFT JOIN merchant_windows w ON w.merchant = x.merchant_id_code AND w.day = x.t // {DAY_MS}
+LEFT JOIN corrections c ON c.row = x.row"""
 
 
 def features(catalogue: Catalogue) -> str:
@@ -43,6 +51,7 @@ def features(catalogue: Catalogue) -> str:
             f"\nLEFT JOIN arrivals {name}_at ON {name}_at.card = x.card AND {name}_at.seq = place_seq(x.{name})"
             for name in places
         ),
+        "MERCHANTS": _MERCHANTS if merchant_windows(catalogue) else "",
     }
     return render(__package__, "features.sql", pieces)
 
@@ -58,7 +67,9 @@ def _value(feature: Feature, settings: Settings) -> str:
     pieces = {"FIELD": str(feature.of), "RISKY": ", ".join(_quoted(name) for name in settings.high_risk_categories)}
     for aggregate in aggregates_of(feature):
         whole = aggregate.op is Op.SUM and aggregate.window_ms == feature.whole_ms
-        pieces["WHOLE" if whole else aggregate.op.name] = f"x.{aggregate.column}"
+        of_merchant = feature.entity is Entity.MERCHANT
+        column = read_of_merchant(aggregate) if of_merchant else f"x.{aggregate.column}"
+        pieces["WHOLE" if whole else aggregate.op.name] = column
         pieces["PLACE"] = aggregate.column
     return fill(_EXPRESSIONS[feature.kind], pieces)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
 from shared.features.catalogue import Catalogue
 from shared.features.definition import DAY_MS, NIGHT_ENDS_MS, RETENTION_MS
-from shared.features.plan import STORED_TEXTS, Aggregate, Op, plan
+from shared.features.plan import STORED_TEXTS, Aggregate, Op, merchant_windows, plan
 from shared.features.templates import render
 from shared.features.values import EARTH_RADIUS_KM, RADIANS_PER_UNIT
 
@@ -34,7 +34,7 @@ def arrivals(columns: Collection[str], catalogue: Catalogue) -> str:
         place = [f"CASE WHEN {located} THEN floor({part} * {_DEGREE} + 0.5)::BIGINT END" for part in PLACE]
     else:
         place = ["NULL::BIGINT" for _ in PLACE]
-    compared = compared_texts(plan(catalogue))
+    compared = compared_texts(catalogue)
     ordered = "arrival" in columns
     flags = request_texts(catalogue)
     pieces = {
@@ -49,9 +49,12 @@ def arrivals(columns: Collection[str], catalogue: Catalogue) -> str:
     return render(__package__, "arrivals.sql", pieces)
 
 
-def compared_texts(aggregates: Sequence[Aggregate]) -> list[str]:
-    """Text fields that aggregates compare between transactions."""
-    return [text for text in STORED_TEXTS if any(aggregate.field == text for aggregate in aggregates)]
+def compared_texts(catalogue: Catalogue) -> list[str]:
+    """Text fields that features compare between transactions."""
+    fields = {aggregate.field for aggregate in plan(catalogue)}
+    if merchant_windows(catalogue):
+        fields.add("merchant_id")
+    return [text for text in STORED_TEXTS if text in fields]
 
 
 def request_texts(catalogue: Catalogue) -> list[str]:
@@ -73,7 +76,7 @@ def answers(catalogue: Catalogue, largest_amount: int) -> str:
     for window in sorted({longest, *(aggregate.window_ms for aggregate in aggregates)}):
         frame = f"PARTITION BY card ORDER BY t RANGE BETWEEN {window - 1} PRECEDING AND CURRENT ROW"
         frames += [f"with_own_{window} AS ({frame})", f"others_{window} AS ({frame} EXCLUDE CURRENT ROW)"]
-    subject = [f"{text}_code" for text in compared_texts(aggregates)] + request_texts(catalogue)
+    subject = [f"{text}_code" for text in compared_texts(catalogue)] + request_texts(catalogue)
     same = [f"o.{column} IS NOT DISTINCT FROM x.{column}" for column in ("t", "a", *STORED_TEXTS, *PLACE)]
     pieces = {
         "LONGEST": str(longest),

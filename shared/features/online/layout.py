@@ -69,6 +69,7 @@ class Limits:
         block: Records of a sealed block.
         buckets: Buckets of ids; a multiple of `sweep`.
         sweep: Buckets looked through for forgotten ids on each sealing.
+        digests: Transactions of a merchant's day whose digests stand in one field; the rest is spread over 256.
     """
 
     small: int = 128
@@ -78,6 +79,7 @@ class Limits:
     block: int = 64
     buckets: int = 512
     sweep: int = 64
+    digests: int = 64
 
 
 def counted_texts(aggregates: Sequence[Aggregate]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Round trips to Redis: many calls of one script sent at once, their replies in the order sent.
+"""Round trips to Redis: many calls of scripts sent at once, their replies in the order sent.
 
 redis-py's pipelines spend more on one call than the server does, so on a single node the packed commands of all calls
 go through one of the pool's connections directly; the pool, TLS, authentication and reconnection stay redis-py's. On a
@@ -7,10 +7,11 @@ cluster its pipeline is used, which knows where each slot lives.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import math
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol
 
 from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.connection import AbstractConnection
@@ -19,13 +20,25 @@ from redis.exceptions import NoScriptError, RedisError
 
 _EVALSHA = b"*%d\r\n$7\r\nEVALSHA\r\n$40\r\n%b\r\n$1\r\n1\r\n"
 _BULK_STRING = b"$%d\r\n%b\r\n"
+_SETTLE_AFTER_SECONDS: Final = 0.05
+_SETTLE_WITHIN_SECONDS: Final = 2.0
 
 Command = tuple[bytes, ...]
-"""Key and arguments of one call."""
+"""Digest of the script, key and arguments of one call."""
+Missed = Callable[[Sequence[int], Exception], None]
+"""Takes the numbers of the calls that failed, or may have, with why."""
+
+
+class LuaScript:
+    """A script that calls name by its digest."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest().encode()
 
 
 class Link(Protocol):
-    """A way to call a script many times in one round trip."""
+    """A way to call scripts many times in one round trip."""
 
     async def call(self, calls: Sequence[Command]) -> list[Any]:
         """Reply of each call, in order; an error of a single call stands in its place.
@@ -34,13 +47,21 @@ class Link(Protocol):
             redis.exceptions.RedisError: The round trip failed; some calls may have been carried out.
         """
 
+    async def tell(self, calls: Sequence[Command], missed: Missed) -> None:
+        """Hand calls to the network without waiting for their replies; a later call of this link finds them done.
+
+        Args:
+            calls: Calls that may be repeated.
+            missed: Called, now or later, with those that failed or whose reply never came.
+        """
+
     async def aclose(self) -> None:
-        """Give back what is held."""
+        """Wait for what was told and give back what is held."""
 
 
-def link(redis: Redis | RedisCluster, script: str) -> Link:
-    """The way to call a script on a node or a cluster."""
-    return ClusterLink(redis, script) if isinstance(redis, RedisCluster) else NodeLink(redis, script)
+def link(redis: Redis | RedisCluster, scripts: Sequence[LuaScript]) -> Link:
+    """The way to call scripts on a node or a cluster."""
+    return ClusterLink(redis, scripts) if isinstance(redis, RedisCluster) else NodeLink(redis, scripts)
 
 
 class NodeLink:
@@ -48,13 +69,17 @@ class NodeLink:
 
     A call repeated is answered the same, so what failed for want of the script, or because the server had closed an
     idle connection, is sent once more.
+
+    What is told is in the kernel when `tell` returns, so it survives this process. Its replies are read with the next
+    exchange of the same connection, or after a moment without one.
     """
 
-    def __init__(self, redis: Redis, script: str) -> None:
+    def __init__(self, redis: Redis, scripts: Sequence[LuaScript]) -> None:
         self._pool = redis.connection_pool
-        self._script = script
-        self._digest = hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest().encode()
+        self._scripts = scripts
         self._idle: list[AbstractConnection] = []
+        self._told: dict[AbstractConnection, list[tuple[Sequence[Command], Missed]]] = {}
+        self._settling: asyncio.Task[None] | None = None
 
     async def call(self, calls: Sequence[Command]) -> list[Any]:
         """See `Link.call`."""
@@ -62,32 +87,52 @@ class NodeLink:
         try:
             try:
                 replies = await self._exchange(connection, calls)
-            except RedisConnectionError:
+            except RedisConnectionError as error:
+                self._give_up(connection, error)
                 replies = await self._exchange(connection, calls)
             missed = [k for k, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
             if missed:
-                await connection.send_command("SCRIPT", "LOAD", self._script)
-                await connection.read_response(timeout=math.inf)
+                await self._load(connection)
                 for k, reply in zip(missed, await self._exchange(connection, [calls[k] for k in missed]), strict=True):
                     replies[k] = reply
-        except BaseException:
-            # Replies may still be under way: the connection must not be used again as it is.
-            await connection.disconnect(nowait=True)
-            await self._pool.release(connection)
+        except BaseException as error:
+            await self._drop(connection, error)
             raise
         self._idle.append(connection)
         return replies
+
+    async def tell(self, calls: Sequence[Command], missed: Missed) -> None:
+        """See `Link.tell`."""
+        connection = self._idle.pop() if self._idle else await self._connection()
+        self._told.setdefault(connection, []).append((calls, missed))
+        try:
+            await self._send(connection, calls)
+        except (RedisError, OSError) as error:
+            await self._drop(connection, error)
+            return
+        except BaseException as error:
+            await self._drop(connection, error)
+            raise
+        self._idle.append(connection)
+        if self._settling is None:
+            self._settling = asyncio.create_task(self._settle())
 
     async def _connection(self) -> AbstractConnection:
         connection: AbstractConnection = await self._pool.get_connection()  # type: ignore[no-untyped-call]
         return connection
 
+    async def _send(self, connection: AbstractConnection, calls: Sequence[Command]) -> None:
+        await connection.send_packed_command(b"".join([_packed(call) for call in calls]), check_health=False)
+
     async def _exchange(self, connection: AbstractConnection, calls: Sequence[Command]) -> list[Any]:
-        await connection.send_packed_command(
-            b"".join([_packed(self._digest, call) for call in calls]), check_health=False
-        )
+        await self._send(connection, calls)
+        if connection in self._told:
+            await self._read_told(connection)
+        return await self._replies(connection, len(calls))
+
+    async def _replies(self, connection: AbstractConnection, number: int) -> list[Any]:
         replies: list[Any] = []
-        for _ in calls:
+        for _ in range(number):
             try:
                 # The deadline is the caller's: it cancels.
                 replies.append(await connection.read_response(disable_decoding=True, timeout=math.inf))
@@ -97,47 +142,115 @@ class NodeLink:
                 replies.append(error)
         return replies
 
+    async def _read_told(self, connection: AbstractConnection) -> None:
+        """Read the replies of what was told; what failed is reported."""
+        told = self._told[connection]
+        while told:
+            calls, missed = told[0]
+            replies = await self._replies(connection, len(calls))
+            told.pop(0)
+            failed = [k for k, reply in enumerate(replies) if isinstance(reply, RedisError)]
+            if failed:
+                missed(failed, replies[failed[0]])
+        del self._told[connection]
+
+    async def _settle(self) -> None:
+        """Read the replies that no exchange has read, until there are none."""
+        try:
+            while self._told:
+                waiting = list(self._told.items())
+                await asyncio.sleep(_SETTLE_AFTER_SECONDS)
+                for connection, told in waiting:
+                    # What an exchange has read, or is about to, is not waited for here.
+                    if self._told.get(connection) is told and connection in self._idle:
+                        await self._settle_one(connection)
+        finally:
+            self._settling = None
+
+    async def _settle_one(self, connection: AbstractConnection) -> None:
+        self._idle.remove(connection)
+        try:
+            async with asyncio.timeout(_SETTLE_WITHIN_SECONDS):
+                await self._read_told(connection)
+        except (RedisError, OSError) as error:
+            await self._drop(connection, error)
+        else:
+            self._idle.append(connection)
+
+    async def _load(self, connection: AbstractConnection) -> None:
+        for script in self._scripts:
+            await connection.send_command("SCRIPT", "LOAD", script.source)
+            await connection.read_response(timeout=math.inf)
+
+    def _give_up(self, connection: AbstractConnection, error: BaseException) -> None:
+        """Report what was told on a connection whose replies will not be read."""
+        why = error if isinstance(error, Exception) else RedisConnectionError("given up before the reply came")
+        for calls, missed in self._told.pop(connection, []):
+            missed(range(len(calls)), why)
+
+    async def _drop(self, connection: AbstractConnection, error: BaseException) -> None:
+        # Replies may still be under way: the connection must not be used again as it is.
+        self._give_up(connection, error)
+        await connection.disconnect(nowait=True)
+        await self._pool.release(connection)
+
     async def aclose(self) -> None:
-        """Give the connections back to the pool."""
+        """See `Link.aclose`."""
+        if self._settling is not None:
+            await self._settling
         while self._idle:
             await self._pool.release(self._idle.pop())
 
 
-def _packed(digest: bytes, call: Command) -> bytes:
+def _packed(call: Command) -> bytes:
     """An EVALSHA of one key in the Redis serialization protocol: an array of bulk strings.
 
     By hand, because the client's own packing of one call takes 12 us and this 2.
     """
-    pieces: list[int | bytes] = [len(call) + 3, digest]
-    for argument in call:
+    pieces: list[int | bytes] = [len(call) + 2, call[0]]
+    for argument in call[1:]:
         pieces += (len(argument), argument)
-    return (_EVALSHA + _BULK_STRING * len(call)) % tuple(pieces)
+    return (_EVALSHA + _BULK_STRING * (len(call) - 1)) % tuple(pieces)
 
 
 class ClusterLink:
-    """Calls on a cluster, by redis-py's pipeline: it splits by node, follows moved slots and retries."""
+    """Calls on a cluster, by redis-py's pipeline: it splits by node, follows moved slots and retries.
 
-    def __init__(self, redis: RedisCluster, script: str) -> None:
+    What is told is waited for: a pipeline does not come apart into sending and reading.
+    """
+
+    def __init__(self, redis: RedisCluster, scripts: Sequence[LuaScript]) -> None:
         if redis.get_encoder().decode_responses:
             raise ValueError("features need a cluster client with decode_responses=False")
         self._redis = redis
-        self._script = script
-        self._head = ("EVALSHA", hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest(), 1)
+        self._scripts = scripts
 
     async def call(self, calls: Sequence[Command]) -> list[Any]:
         """See `Link.call`."""
         replies = await self._exchange(calls)
         missed = [k for k, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
         if missed:
-            await self._redis.script_load(self._script)
+            for script in self._scripts:
+                await self._redis.script_load(script.source)
             for k, reply in zip(missed, await self._exchange([calls[k] for k in missed]), strict=True):
                 replies[k] = reply
         return replies
 
+    async def tell(self, calls: Sequence[Command], missed: Missed) -> None:
+        """See `Link.tell`."""
+        try:
+            replies = await self.call(calls)
+        except (RedisError, OSError) as error:
+            missed(range(len(calls)), error)
+            return
+        failed = [k for k, reply in enumerate(replies) if isinstance(reply, RedisError)]
+        if failed:
+            missed(failed, replies[failed[0]])
+
     async def _exchange(self, calls: Sequence[Command]) -> list[Any]:
         pipeline = self._redis.pipeline(transaction=False)
-        for call in calls:
-            pipeline.execute_command(*self._head, *call)
+        for digest, *arguments in calls:
+            pipeline.execute_command("EVALSHA", digest, 1, *arguments)
         return await pipeline.execute(raise_on_error=False)
 
     async def aclose(self) -> None:

@@ -14,8 +14,8 @@ from shared.features.catalogue import Catalogue
 from shared.features.online import scan
 from shared.features.online.layout import Limits
 from shared.features.online.script import render
-from shared.features.plan import Aggregate, Op, plan
-from shared.features.values import Integers, Subject, Value, finishers, request_finishers
+from shared.features.plan import Aggregate, Op, merchant_aggregates, merchant_windows, plan
+from shared.features.values import Integers, Raw, Subject, Value, finishers, request_finishers
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").fullmatch
 _PLACE = struct.Struct("<ii")
@@ -57,9 +57,14 @@ class Call(NamedTuple):
 
 def card_key(card_id: str) -> str:
     """The prefix of a card's keys: the card id as hash tag, so that they share a slot of a Redis Cluster."""
-    if "%" in card_id or "{" in card_id or "}" in card_id:
-        card_id = card_id.replace("%", "%25").replace("{", "%7B").replace("}", "%7D")
-    return f"f:{{{card_id}}}"
+    return f"f:{{{hash_tag(card_id)}}}"
+
+
+def hash_tag(text: str) -> str:
+    """The text as a hash tag of a Redis Cluster: braces are escaped, so different texts stay different."""
+    if "%" in text or "{" in text or "}" in text:
+        return text.replace("%", "%25").replace("{", "%7B").replace("}", "%7D")
+    return text
 
 
 def subject_of(transaction: Transaction) -> Subject:
@@ -97,14 +102,28 @@ def pack(transaction: Transaction) -> Call:
         raise ValueError("a text holds a NUL")
     head = (time | amount << 48).to_bytes(_TIME_AND_AMOUNT_BYTES, "little")
     head += _NOWHERE if place is None else _PLACE.pack(*place)
-    # A UUID in 22 characters instead of 36: ids are most of a card's memory.
-    identity = f"u{_shortened(identity)}" if len(identity) == 36 and _UUID(identity) else f"i{identity}"
     key = card_key(transaction.card_id)
-    return Call((key.encode(), identity.encode(), head, *encoded), subject)
+    return Call((key.encode(), identity_of(identity), head, *encoded), subject)
+
+
+def identity_of(transaction_id: str) -> bytes:
+    """A transaction's id with its kind. A UUID in 22 characters instead of 36: ids are most of a card's memory."""
+    if len(transaction_id) == 36 and _UUID(transaction_id):
+        return f"u{_shortened(transaction_id)}".encode()
+    return f"i{transaction_id}".encode()
 
 
 def _shortened(uuid: str) -> str:
     return b2a_base64(bytes.fromhex(uuid.replace("-", "")), newline=False)[:22].decode()
+
+
+class CardReply(NamedTuple):
+    """What was read of a card."""
+
+    status: ReadStatus
+    raw: Raw
+    subject: Subject
+    """The transaction that the features are of: for a conflict the first version."""
 
 
 class Protocol:
@@ -112,23 +131,32 @@ class Protocol:
 
     def __init__(self, catalogue: Catalogue, limits: Limits) -> None:
         self.script = render(plan(catalogue), limits)
+        of_merchant = merchant_aggregates(merchant_windows(catalogue))
+        self._merchant = {aggregate: self.script.doubles + k for k, aggregate in enumerate(of_merchant)}
         self._doubles = struct.Struct(f"<{self.script.doubles}d")
         self._finishers = finishers(catalogue, self._integers)
         self._request_finishers = request_finishers(catalogue)
 
-    def read(self, reply: bytes, subject: Subject) -> FeatureRead:
-        """Make the features of a reply to the call of that subject."""
+    def open(self, reply: bytes, subject: Subject) -> CardReply:
+        """What a reply to the call of that subject says of the card."""
         raw = self._doubles.unpack_from(reply)
         status = _STATUSES[int(raw[0])]
         if status is ReadStatus.CONFLICT:
             subject = _first_version(reply[self._doubles.size :])
-        return FeatureRead(tuple([finish(raw, subject) for finish in self._finishers]), status)
+        return CardReply(status, raw, subject)
+
+    def finish(self, card: CardReply, merchant: Raw) -> FeatureRead:
+        """Make the features of what was read of the card, and of the merchant in the order of `merchant_aggregates`."""
+        raw, subject = card.raw + merchant, card.subject
+        return FeatureRead(tuple([finish(raw, subject) for finish in self._finishers]), card.status)
 
     def request_only(self, subject: Subject) -> tuple[Value, ...]:
-        """The vector without the card's history: its features are null."""
+        """The vector without the card's and the merchant's history: their features are null."""
         return tuple([finish((), subject) for finish in self._request_finishers])
 
     def _integers(self, aggregate: Aggregate) -> list[Integers]:
+        if aggregate in self._merchant:
+            return [_integer_at(self._merchant[aggregate])]
         at = self.script.position[aggregate]
         match aggregate.op:
             case Op.SUM:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections import Counter
+from datetime import UTC, datetime
 
 import orjson
 import pytest
@@ -75,6 +76,7 @@ async def test_every_transaction_and_label_reaches_kafka_and_the_scorer(kafka_bo
         count=1_500,
         fraud_share=0.05,
         label_delay="1s-10m",
+        start=datetime(2026, 1, 15, 14, tzinfo=UTC),  # an hour of average traffic, whenever the test runs
     )
     document = await produce(settings, stop=asyncio.Event())
 

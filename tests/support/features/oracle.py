@@ -13,6 +13,8 @@ SECOND = 1_000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
+LABEL_DELAY_DAYS = 7
+MERCHANT_MEMORY_DAYS = 31 + LABEL_DELAY_DAYS + 30 + 1
 HIGH_RISK = {"jewelry", "gift_cards", "crypto", "gambling", "money_transfer"}
 
 
@@ -38,6 +40,18 @@ class Tx:
         return (self.event_time_ms, self.amount_minor, place(self), *(text or None for text in texts))
 
 
+@dataclass(frozen=True)
+class Label:
+    """What became known of a transaction at `label_time_ms`."""
+
+    transaction_id: str
+    card_id: str
+    merchant_id: str
+    event_time_ms: int
+    is_fraud: bool
+    label_time_ms: int
+
+
 @dataclass
 class Card:
     """What is known of one card, in the order it became known."""
@@ -59,11 +73,24 @@ class Card:
         return None
 
 
+@dataclass
+class Merchant:
+    """What is known of one merchant, in the order it became known."""
+
+    known: list[Tx] = field(default_factory=list)
+    labels: list[Label] = field(default_factory=list)
+
+    def first_day(self) -> int:
+        """The first UTC day remembered."""
+        return max((day(tx.event_time_ms) for tx in self.known), default=0) - MERCHANT_MEMORY_DAYS
+
+
 class Oracle:
-    """Answers like the feature store: record a transaction, read its features."""
+    """Answers like the feature store: record a transaction, read its features; take in labels."""
 
     def __init__(self) -> None:
         self.cards: dict[str, Card] = {}
+        self.merchants: dict[str, Merchant] = {}
 
     def record_and_read(self, tx: Tx, *, read: bool = True) -> tuple[str, dict[str, int | float | None]]:
         """The status ("new", "seen", "conflict", "too_late") and every feature by name; none unless `read`."""
@@ -71,12 +98,23 @@ class Oracle:
         first = card.first_version(tx.transaction_id)
         if first is not None:
             status = "seen" if first.content() == tx.content() else "conflict"
-            return status, features(first, card.known, card.horizon()) if read else {}
+            return status, self._features(first, card.known, card.horizon()) if read else {}
         horizon = card.horizon(tx)
         if tx.event_time_ms < horizon:
-            return "too_late", features(tx, [tx], horizon) if read else {}
+            return "too_late", self._features(tx, [tx], horizon) if read else {}
         card.known.append(tx)
-        return "new", features(tx, card.known, horizon) if read else {}
+        self._merchant(tx.merchant_id).known.append(tx)
+        return "new", self._features(tx, card.known, horizon) if read else {}
+
+    def label(self, label: Label) -> None:
+        """Take in a label; its transaction may be known already, become known later, or never."""
+        self._merchant(label.merchant_id).labels.append(label)
+
+    def _merchant(self, merchant_id: str) -> Merchant:
+        return self.merchants.setdefault(merchant_id, Merchant())
+
+    def _features(self, x: Tx, known: list[Tx], horizon: int) -> dict[str, int | float | None]:
+        return features(x, known, horizon) | merchant_features(x, self._merchant(x.merchant_id))
 
 
 def window(x: Tx, known: list[Tx], horizon: int, length: int) -> list[Tx]:
@@ -126,6 +164,41 @@ def features(x: Tx, known: list[Tx], horizon: int) -> dict[str, int | float | No
         "spend_share_10m_24h": divided(total(10 * MINUTE), total(DAY)),
         "night_share_30d": divided(sum(y.event_time_ms % DAY < 6 * HOUR for y in last(30 * DAY)), len(last(30 * DAY))),
     }
+
+
+def day(t: int) -> int:
+    """The UTC day, counted from the first of January 1970."""
+    return t // DAY
+
+
+def merchant_features(x: Tx, merchant: Merchant) -> dict[str, int | float | None]:
+    """Every feature of x's merchant; all null when it is unknown which that is."""
+    values: dict[str, int | float | None] = {}
+    for days in (1, 7, 30):
+        seen = merchant_window(x, merchant, days)
+        frauds = [y for y in seen if is_fraud(y, merchant.labels, x.event_time_ms)]
+        values[f"merchant_txn_count_{days}d"] = len(seen) if x.merchant_id else None
+        values[f"merchant_risk_{days}d"] = divided(len(frauds), len(seen)) if x.merchant_id else None
+    return values
+
+
+def merchant_window(x: Tx, merchant: Merchant, days: int) -> list[Tx]:
+    """The merchant's known transactions on the whole UTC days that end a label delay before x's day."""
+    first = max(day(x.event_time_ms) - LABEL_DELAY_DAYS - days, merchant.first_day())
+    last = day(x.event_time_ms) - LABEL_DELAY_DAYS - 1
+    return [y for y in merchant.known if first <= day(y.event_time_ms) <= last]
+
+
+def is_fraud(y: Tx, labels: list[Label], t: int) -> bool:
+    """What the latest label known at t says of y; of several at one moment fraud wins. Without one it is genuine."""
+    said = [
+        (label.label_time_ms, label.is_fraud)
+        for label in labels
+        if (label.transaction_id, label.card_id) == (y.transaction_id, y.card_id)
+        and day(label.event_time_ms) == day(y.event_time_ms)
+        and label.label_time_ms <= t
+    ]
+    return bool(said) and max(said)[1]
 
 
 def divided(part: int, whole: int) -> float | None:

@@ -77,3 +77,11 @@ def test_serving_imports_neither_training_nor_registry_libraries():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_runtime_reports_nothing_to_its_maker():
+    # Its reporting begins at the import with an identifier in the home folder; one that cannot be written is said.
+    environment = {"PATH": "/usr/bin:/bin", "HOME": "/dev/null", "XDG_CACHE_HOME": "/dev/null"}
+    command = [sys.executable, "-c", "import shared.scoring.predictor"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert "telemetry" not in done.stderr

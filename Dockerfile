@@ -1,0 +1,58 @@
+# One image per function: docker build --target scorer --tag dev.local/fraud-scorer:1 .
+# Each holds what that function imports and no more, at the versions and hashes of requirements.lock.
+ARG PYTHON_IMAGE=python:3.11-slim
+
+FROM ${PYTHON_IMAGE} AS build
+ARG UV_VERSION=0.13.9
+# Behind a proxy with a certificate of its own: --build-arg SSL_CERT_FILE=<bundle in the base image>.
+ARG SSL_CERT_FILE
+ENV VIRTUAL_ENV=/opt/venv UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_NO_CACHE=1
+RUN python -m pip install --no-cache-dir --disable-pip-version-check "uv==${UV_VERSION}" && uv venv "$VIRTUAL_ENV"
+WORKDIR /app
+COPY pyproject.toml requirements.lock ./
+
+FROM build AS scorer-packages
+ARG SSL_CERT_FILE
+RUN uv pip install --requirements pyproject.toml --extra scorer --constraints requirements.lock
+FROM build AS feature-updater-packages
+ARG SSL_CERT_FILE
+RUN uv pip install --requirements pyproject.toml --extra feature-updater --constraints requirements.lock
+FROM build AS shadow-scorer-packages
+ARG SSL_CERT_FILE
+RUN uv pip install --requirements pyproject.toml --extra shadow-scorer --constraints requirements.lock
+FROM build AS train-packages
+ARG SSL_CERT_FILE
+RUN uv pip install --requirements pyproject.toml --extra train --constraints requirements.lock
+FROM build AS producer-packages
+ARG SSL_CERT_FILE
+RUN uv pip install --requirements pyproject.toml --extra producer --constraints requirements.lock
+
+# What all images share: the code, a user without rights, and the server in front of functions-framework.
+FROM ${PYTHON_IMAGE} AS function
+ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/app PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PORT=8080
+WORKDIR /app
+COPY functions functions
+COPY shared shared
+USER 65532:65532
+EXPOSE 8080
+CMD ["sh", "-c", "exec uvicorn functions_framework.aio:app --host 0.0.0.0 --port ${PORT} --loop uvloop --http httptools --no-access-log --timeout-graceful-shutdown 30"]
+
+FROM function AS scorer
+COPY --from=scorer-packages /opt/venv /opt/venv
+ENV FUNCTION_TARGET=scorer FUNCTION_SOURCE=functions/scorer/main.py
+
+FROM function AS feature-updater
+COPY --from=feature-updater-packages /opt/venv /opt/venv
+ENV FUNCTION_TARGET=feature_updater FUNCTION_SOURCE=functions/feature_updater/main.py
+
+FROM function AS shadow-scorer
+COPY --from=shadow-scorer-packages /opt/venv /opt/venv
+ENV FUNCTION_TARGET=shadow_scorer FUNCTION_SOURCE=functions/shadow_scorer/main.py
+
+FROM function AS train
+COPY --from=train-packages /opt/venv /opt/venv
+ENV FUNCTION_TARGET=train FUNCTION_SOURCE=functions/train/main.py
+
+FROM function AS producer
+COPY --from=producer-packages /opt/venv /opt/venv
+CMD ["python", "-m", "functions.producer"]

@@ -1,0 +1,39 @@
+-- Read a merchant's transactions and frauds on whole days. Rendered from the catalogue by merchant.py, which says what
+-- the keys hold.
+--
+-- KEYS[1]  prefix of the merchant's keys.
+-- ARGV     event time that is read at, u6.
+-- Reply    little-endian doubles: for each window the number of transactions and of frauds.
+local unpack, pack, floor = struct.unpack, struct.pack, math.floor
+local days = redis.call('GET', KEYS[1] .. ':s')
+if not days then return '@NOTHING@' end
+local t = unpack('<I6', ARGV[1])
+local last = floor(t / 86400000) - @DELAY@ - 1
+
+-- Running numbers at the end of a day, from the first `high` entries; then how many of these are not later.
+local function until_end_of(day, high)
+  local low = 0
+  while low < high do
+    local middle = floor((low + high + 1) / 2)
+    if unpack('<I3', days, middle * @ENTRY@ + @HEAD@ - @ENTRY@ + 1) <= day then low = middle else high = middle - 1 end
+  end
+  if low == 0 then return 0, 0, 0 end
+  local transactions, frauds = unpack('<I4I4', days, low * @ENTRY@ + @HEAD@ - @ENTRY@ + 4)
+  return transactions, frauds, low
+end
+local transactions, frauds, place = until_end_of(last, (#days - @HEAD@) / @ENTRY@)
+if place == 0 then return '@NOTHING@' end
+@WINDOWS@
+
+-- The running numbers hold all labels; those that became known after t are taken out again.
+if t < unpack('<I6', days) then
+  local oldest = unpack('<I3', days, #days - @ENTRY@ + 1) - @MEMORY@
+  local later = redis.call('ZRANGEBYSCORE', KEYS[1] .. ':z', string.format('(%.0f', t), '+inf')
+  for k = 1, #later do
+    local day, change = unpack('<I3i1', later[k])
+    if day >= oldest and day <= last then
+      @TAKE_OUT@
+    end
+  end
+end
+return pack('<@FORMAT@', @REPLY@)
