@@ -6,18 +6,19 @@ from collections.abc import Sequence
 
 from shared.features import templates
 from shared.features.definition import DAY_MS, NIGHT_ENDS_MS
-from shared.features.online import layout
+from shared.features.online import layout, scan
 from shared.features.online.layout import (
+    CODE_BYTES,
     HEAD_BYTES,
-    ORDER_BYTES,
-    REF_BYTES,
+    SMALL_REF_BYTES,
     TEXT_KINDS,
     Limits,
     counted_texts,
     dated_texts,
 )
-from shared.features.online.scan import add
 from shared.features.plan import STORED_TEXTS, Aggregate, Op
+
+_DROPPED_AT_ONCE = 64
 
 
 def pieces(aggregates: Sequence[Aggregate], limits: Limits) -> dict[str, str]:
@@ -30,46 +31,66 @@ def pieces(aggregates: Sequence[Aggregate], limits: Limits) -> dict[str, str]:
         if aggregate.op is Op.MET and aggregate.window_ms < DAY_MS:
             raise ValueError("an earlier occurrence is looked for in windows of a day or more")
     common = _common(aggregates, limits)
-    common["WRITE_FUNCTIONS"] = _render("write_large.lua", common)
+    for name, part in _PARTS.items():
+        common[part] = _render(f"{name}.lua", common)
+    common["GROW"] = _render("grow_large.lua", common)
     return {
-        "TEXT_FIELDS": ", ".join(f"'{TEXT_KINDS[field]}' .. ARGV[{3 + k}]" for k, field in enumerate(STORED_TEXTS)),
-        "LOCATE_NOTED": "\n".join(_locate(field, k) for k, field in enumerate(STORED_TEXTS)),
         "READ_LARGE": _render("read_large.lua", common | _reading(aggregates)),
         "RECORD_LARGE": _render("record_large.lua", common | _recording(aggregates)),
         "PROMOTE": _render("promote.lua", common | _promoting(aggregates)),
         "REFRESH": _render("refresh.lua", common),
-        "BUCKETS": str(limits.buckets),
     }
+
+
+_PARTS = {
+    "note_large": "NOTE_FUNCTIONS",
+    "encode_large": "ENCODE",
+    "entries_large": "ENTRIES",
+    "trim_large": "TRIM",
+    "split_bucket": "SPLIT_BUCKET",
+}
 
 
 def _render(name: str, values: dict[str, str]) -> str:
     return templates.render(__package__, name, values)
 
 
+def _values(aggregates: Sequence[Aggregate]) -> int:
+    """Bytes of a row before its running values."""
+    return HEAD_BYTES - 6 + CODE_BYTES * len(counted_texts(aggregates))
+
+
 def _common(aggregates: Sequence[Aggregate], limits: Limits) -> dict[str, str]:
     counted = counted_texts(aggregates)
-    values = HEAD_BYTES - 6 + REF_BYTES * len(counted) + ORDER_BYTES
-    offsets = {field: HEAD_BYTES + REF_BYTES * k for k, field in enumerate(STORED_TEXTS)}
+    offsets = {field: HEAD_BYTES + CODE_BYTES * k for k, field in enumerate(STORED_TEXTS)}
     keys = [f"prefix .. ':z{TEXT_KINDS[field]}'" for field in counted]
     squares = Aggregate(Op.SQUARES, 0)
-    night = f"if at % {DAY_MS} < {NIGHT_ENDS_MS} then night = night + 1 end"
     return {
-        "REF_FORMAT": f"I{REF_BYTES}" * len(STORED_TEXTS),
-        "INDEX_HEAD": str(layout.INDEX_BYTES),
-        "INDEX_FORMAT": layout.INDEX_FORMAT,
-        "ROW": str(values + layout.RUNNING_BYTES),
-        "VALUES": str(values),
+        "REFS": ", ".join(STORED_TEXTS),
+        "REF_FORMAT": f"I{CODE_BYTES}" * len(STORED_TEXTS),
+        "SMALL_REF_FORMAT": f"I{SMALL_REF_BYTES}" * len(STORED_TEXTS),
+        "RECORD": str(layout.SMALL_RECORD_BYTES),
+        "VERSION": str(layout.VERSION_BYTES),
+        "ROOT_HEAD": str(layout.ROOT_HEAD_BYTES),
+        "ROOT_ENTRY": str(layout.ROOT_ENTRY_BYTES),
+        "ROOT_BASE": layout.ROOT_BASE_FORMAT,
+        "PAGE_ENTRY": str(layout.PAGE_ENTRY_BYTES),
+        "PAGE_BASE": layout.PAGE_BASE_FORMAT,
+        "RUNNING": layout.RUNNING_FORMAT,
+        "VALUES": str(_values(aggregates)),
+        "ROW": str(_values(aggregates) + layout.RUNNING_BYTES),
         "NOWHERE": str(layout.NOWHERE),
+        "NIGHT_ENDS": str(NIGHT_ENDS_MS),
         "TTL": str(layout.KEY_TTL_MS),
         "BLOCK": str(limits.block),
-        "LATE": str(limits.late),
-        "LOG": str(limits.log),
-        "BUCKETS": str(limits.buckets),
+        "PAGE": str(limits.page),
+        "MOST": str(limits.most),
+        "DROPS": str(_DROPPED_AT_ONCE),
+        "BUCKET": str(limits.bucket),
         "SWEEP": str(limits.sweep),
-        "ADD_SQUARE": add(squares, "at", "a").replace(squares.column, "squares"),
-        "ADD_NIGHT": night,
-        "ITEM_TEXTS": "".join(f" .. sub(log, p + {offsets[f]}, p + {offsets[f] + REF_BYTES - 1})" for f in counted),
-        "OWN_TEXTS": "".join(f" .. sub(version, {offsets[f] + 1}, {offsets[f] + REF_BYTES})" for f in counted),
+        "ADD_SQUARE": scan.add(squares, "at", "a").replace(squares.column, "squares"),
+        "CODES_OF_VERSION": "".join(f" .. sub(version, {offsets[f] + 1}, {offsets[f] + CODE_BYTES})" for f in counted),
+        "CODES_OF_FULL": "".join(f" .. sub(full, {offsets[f] + 1}, {offsets[f] + CODE_BYTES})" for f in counted),
         "TRIM_COUNTED": "\n".join(
             f"call('ZREMRANGEBYSCORE', {key}, '-inf', string.format('(%.0f', horizon))" for key in keys
         ),
@@ -79,77 +100,87 @@ def _common(aggregates: Sequence[Aggregate], limits: Limits) -> dict[str, str]:
 
 def _locate(field: str, number: int) -> str:
     return f"""if ARGV[{3 + number}] ~= '' then
-  {field} = noted[{2 + number}] and unpack('<I3', noted[{2 + number}]) or -1
+  {field} = noted[{2 + number}] and unpack('<I{CODE_BYTES}', noted[{2 + number}]) or -1
 end"""
 
 
 def _reading(aggregates: Sequence[Aggregate]) -> dict[str, str]:
     windows = sorted({aggregate.window_ms for aggregate in aggregates})
-    sequence, distinct, met = [], [], []
+    inside, distinct, met = [], [], []
     for window in windows:
-        inside = [_of_sequence(a) for a in aggregates if a.window_ms == window and a.op in _OF_SEQUENCE]
-        if inside:
-            running = "from_sum_hi, from_sum, from_squares_top, from_squares_hi, from_squares, from_night, from_rank"
-            start = f"local from_b, from_i = locate(edge_{window})\nlocal {running} = running(from_b, from_i)"
-            sequence.append("\n".join([f"if ends > edge_{window} then", start, *inside, "end"]))
+        of_window = [_over(a) for a in aggregates if a.window_ms == window and a.op in _OVER]
+        if of_window:
+            start = f"from_n, from_m, from_i = locate(edge_{window}, from_n, from_m, from_i)\n{_BEFORE_WINDOW}"
+            # Windows are gone through from the shortest: where one starts before all records, so do the longer ones.
+            inside.append("\n".join(["if from_i > 0 then", start, "end", *of_window]))
     counted = counted_texts(aggregates)
     for aggregate in aggregates:
         values = {"NAME": aggregate.column, "EDGE": f"edge_{aggregate.window_ms}", "TEXT": str(aggregate.field)}
         if aggregate.op is Op.DISTINCT:
-            field = str(aggregate.field)
             values |= {
-                "KIND": TEXT_KINDS[field],
-                "LOG_OFFSET": str(HEAD_BYTES + REF_BYTES * STORED_TEXTS.index(field)),
-                "ROW_OFFSET": str(HEAD_BYTES - 6 + REF_BYTES * counted.index(field)),
-                "ROW": _common(aggregates, Limits())["ROW"],
+                "KIND": TEXT_KINDS[str(aggregate.field)],
+                "ROW_OFFSET": str(HEAD_BYTES - 6 + CODE_BYTES * counted.index(str(aggregate.field))),
+                "ROW": str(_values(aggregates) + layout.RUNNING_BYTES),
             }
+            if f"local {aggregate.field}_seen" not in "".join(distinct):
+                distinct.append(_own_seen(str(aggregate.field)))
             distinct.append(_render("read_distinct.lua", values))
         elif aggregate.op is Op.MET:
             field = str(aggregate.field)
             number = 2 + STORED_TEXTS.index(field)
             values["ENTRY"] = f"{field} > 0 and (by_code and by_code[{field}][2] or not by_code and noted[{number}])"
             met.append(_render("read_met.lua", values))
-    places = [a.column for a in aggregates if a.op is Op.LATEST_PLACE]
-    finish = [
-        f"if place_at >= {name} then\n"
-        f"  {name}, {name}_latitude, {name}_longitude = place_at, place_latitude, place_longitude\nend"
-        for name in places
-    ]
+    places = [_over_places(a) for a in aggregates if a.op is Op.LATEST_PLACE]
+    if places:
+        places.insert(0, _render("read_places.lua", {"NOWHERE": str(layout.NOWHERE)}))
     return {
-        "READ_SEQUENCE": "\n".join(sequence),
-        "READ_DISTINCT": "\n".join([*finish, *distinct]),
+        "TEXT_FIELDS": ", ".join(f"'{TEXT_KINDS[field]}' .. ARGV[{3 + k}]" for k, field in enumerate(STORED_TEXTS)),
+        "LOCATE_NOTED": "\n".join(_locate(field, k) for k, field in enumerate(STORED_TEXTS)),
+        "LONGEST": str(max(windows, default=1)),
+        "RESET": scan.reset(aggregates, windows),
+        "READ_WINDOWS": "\n".join(inside),
+        "READ_PLACES": "\n".join(places),
+        "READ_DISTINCT": "\n".join(distinct),
         "READ_MET": "\n".join(met),
     }
 
 
-_OF_SEQUENCE = {
-    Op.COUNT: "@NAME@ = @NAME@ + rank - from_rank",
-    Op.SUM: "@NAME@_hi, @NAME@ = @NAME@_hi + sum_hi - from_sum_hi, @NAME@ + sum - from_sum",
-    Op.SQUARES: """@NAME@_top = @NAME@_top + squares_top - from_squares_top
-@NAME@_hi = @NAME@_hi + squares_hi - from_squares_hi
-@NAME@ = @NAME@ + squares - from_squares""",
-    Op.NIGHT: "@NAME@ = @NAME@ + night - from_night",
-    Op.LARGEST: """local top = largest_between(from_b, from_i, b, i, @NAME@)
-if own_b > 0 and top == amount then
-  local last_b, last_i = previous(own_b, own_i)
-  top = largest_between(own_b, own_i, b, i, largest_between(from_b, from_i, last_b, last_i, @NAME@))
-end
-@NAME@ = top""",
-    Op.LATEST: """if others_b > 0 then
-  local last = time(others_b, others_i)
-  if last > @NAME@ and last > @EDGE@ then @NAME@ = last end
+_BEFORE_WINDOW = """from_rank, from_sum_hi, from_sum, from_squares_top, from_squares_hi, from_squares, from_night =
+  before(from_n, from_m, from_i)"""
+_OVER = {
+    Op.COUNT: "@NAME@ = rank - from_rank",
+    Op.SUM: "@NAME@_hi, @NAME@ = sum_hi - from_sum_hi, sum - from_sum",
+    Op.SQUARES: """@NAME@_top, @NAME@_hi, @NAME@ =
+  squares_top - from_squares_top, squares_hi - from_squares_hi, squares - from_squares""",
+    Op.NIGHT: "@NAME@ = night - from_night",
+    Op.LARGEST: """@NAME@ = largest_between(from_n, from_m, from_i, n, m, i, 0, last_row)
+if status ~= 0 and @NAME@ == amount then
+  local last_n, last_m, last_i = previous(own_n, own_m, own_i)
+  @NAME@ = largest_between(from_n, from_m, from_i, last_n, last_m, last_i, 0)
+  @NAME@ = largest_between(own_n, own_m, own_i, n, m, i, @NAME@)
 end""",
-    Op.LATEST_PLACE: """local at, latitude, longitude = located_at(b, i, own_b, own_i)
-if at > place_at and at > @EDGE@ then
-  place_at, place_latitude, place_longitude = at, latitude, longitude
+    Op.LATEST: """if others_i > 0 then
+  local last = time(others_n, others_m, others_i)
+  if last > @EDGE@ then @NAME@ = last end
 end""",
 }
-"""What a sequence adds in the window from (from_b, from_i) to (b, i)."""
+"""An aggregate of a window: what lies before its end without what lies before its start."""
 
 
-def _of_sequence(aggregate: Aggregate) -> str:
-    values = {"NAME": aggregate.column, "EDGE": f"edge_{aggregate.window_ms}"}
-    return templates.fill(_OF_SEQUENCE[aggregate.op], values)
+def _over(aggregate: Aggregate) -> str:
+    return templates.fill(_OVER[aggregate.op], {"NAME": aggregate.column, "EDGE": f"edge_{aggregate.window_ms}"})
+
+
+def _own_seen(field: str) -> str:
+    key = f"prefix .. ':z{TEXT_KINDS[field]}'"
+    return f"local {field}_seen = {field} > 0 and tonumber(call('ZSCORE', {key}, {field})) or -1"
+
+
+def _over_places(aggregate: Aggregate) -> str:
+    name = aggregate.column
+    return f"""if place_at > edge_{aggregate.window_ms} then
+  {name}, {name}_latitude, {name}_longitude = place_at, place_latitude, place_longitude
+end"""
 
 
 def _noted(field: str, text: str, dated: Sequence[str]) -> str:
@@ -157,10 +188,15 @@ def _noted(field: str, text: str, dated: Sequence[str]) -> str:
     return f"note('{TEXT_KINDS[field]}', {text}, {time}, {str(field in dated).lower()})"
 
 
-def _counting(aggregates: Sequence[Aggregate], code: str, time: str) -> str:
+def _note_own(aggregates: Sequence[Aggregate]) -> str:
+    dated = dated_texts(aggregates)
+    return ", ".join(_noted(field, f"ARGV[{3 + k}]", dated) for k, field in enumerate(STORED_TEXTS))
+
+
+def _counting(aggregates: Sequence[Aggregate], time: str) -> str:
     return "\n".join(
         f"""do
-  local code = unpack('<I3', {code}, {HEAD_BYTES + REF_BYTES * STORED_TEXTS.index(field) + 1})
+  local code = unpack('<I{CODE_BYTES}', full, {HEAD_BYTES + CODE_BYTES * STORED_TEXTS.index(field) + 1})
   if code > 0 then call('ZADD', prefix .. ':z{TEXT_KINDS[field]}', 'GT', string.format('%.0f', {time}), code) end
 end"""
         for field in counted_texts(aggregates)
@@ -168,15 +204,14 @@ end"""
 
 
 def _recording(aggregates: Sequence[Aggregate]) -> dict[str, str]:
-    dated = dated_texts(aggregates)
     fields = [
         f"fields['{TEXT_KINDS[field]}' .. ARGV[{3 + k}]] = noted[{2 + k}] or nil"
         for k, field in enumerate(STORED_TEXTS)
     ]
     return {
         "FIELDS": "\n".join(fields),
-        "NOTE_OWN": ", ".join(_noted(field, f"ARGV[{3 + k}]", dated) for k, field in enumerate(STORED_TEXTS)),
-        "COUNT_OWN": _counting(aggregates, "full", "t"),
+        "NOTE_OWN": _note_own(aggregates),
+        "COUNT_OWN": _counting(aggregates, "t"),
     }
 
 
@@ -185,5 +220,7 @@ def _promoting(aggregates: Sequence[Aggregate]) -> dict[str, str]:
     return {
         "LIST_REFS": ", ".join(f"{field}_ref" for field in STORED_TEXTS),
         "NOTE_REFS": ", ".join(_noted(field, f"text_at({field}_ref)", dated) for field in STORED_TEXTS),
-        "COUNT_PROMOTED": _counting(aggregates, "full", "at"),
+        "COUNT_PROMOTED": _counting(aggregates, "at"),
+        "NOTE_OWN": _note_own(aggregates),
+        "COUNT_OWN": _counting(aggregates, "t"),
     }

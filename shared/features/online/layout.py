@@ -1,33 +1,39 @@
 """What Redis holds of a card. All keys derive from `f:{card}`, so they share a slot of a Redis Cluster.
 
 Integers are little-endian and unsigned unless said; uN has N bytes. A head is event time u6, amount u6, latitude and
-longitude i4 in 10^-7 degrees (both -2^31 when unknown). A version is a head and five references u3 (merchant, category,
-city, country, channel; 0 when unknown). A record is a version and, of a small card, the reference of its id u3, of a
-large one the number of its arrival u3, which tells equal transactions apart.
+longitude i4 in 10^-7 degrees (both -2^31 when unknown). A version is a head and five references (merchant, category,
+city, country, channel; 0 when unknown).
 
-Small card (below `SMALL` transactions): scanned whole on each call.
-    :l   'S0' and three zeros, records in order of arrival
+Small card (below `Limits.small`): scanned whole on each call.
+    :l   'S', then versions with references u2 and the reference of the id u2, in order of arrival
     :s   heap of texts: NUL, then kind, text, NUL for each; a reference is the position of the kind
 
-Large card: what is sealed is answered from running sums, the log is scanned.
-    :l   'L', number of runs as a character from '0', least number of the next arrival u3, records in order of arrival
-    :k   hash of texts: kind and text -> code u3, then for dated kinds (day u3, first and last millisecond of the day
-         u4, times at the first millisecond u1) for each day it was seen on; '#' the highest code
-    :i   hash of ids: number of the bucket -> (length u1, id, record) for each
+Large card: its transactions in order of event time, of one moment in order of arrival, as the leaves of a tree of three
+levels. Every level holds running sums, so that what lies in a window is the difference of two places.
+    :l       root: 'L', next free number u4, earliest event time not forgotten for want of room u6 (0: all), number of
+             buckets u3, an entry per page
+    :p<n>    page: an entry for each of up to `Limits.page` blocks
+    :t<n> :b<n>   block: event times u6, and rows, of up to `Limits.block` transactions
+    :k   hash of texts and ids:
+         kind and text -> code u3, then for dated kinds (day u3, first and last millisecond of the day u4, times at the
+         first millisecond u1) for each day it was seen on; '#' the highest code
+         number of a bucket -> (length u1, id, version with codes u3) for each id in it
     :z<kind>  sorted set of codes by the time they were seen last, for texts that are counted
-    :x :y :b<n>       the main sequence: in order of event time, sealed blocks of up to `BLOCK`
-    :<r>x :<r>y :<r>b<n>   run r: a sequence of late transactions
-A sequence's index (x) is number of the first block u4, records u4, event time of the last u6, then the running values
-after the last record (sum u4 u5, squares u4 u5 u5, nights u4, number of the latest located record u4, its time u6),
-then per block its first event time u6 and the number of records before it u4. y holds the largest amount u6 of each
-block.
-A block is the event times u6 of its records, then per record amount u6, latitude, longitude i4, codes u3 of the counted
-texts, number of the arrival u3, and the running values up to and with it, the largest amount of the block so far u6
-among them.
+An entry is the first event time u6, the number of the page or block u4, then what lies before it (before a block: in its
+page), then of itself the largest amount u6 and, of a block, the row of the latest located transaction u1, of a page,
+whether there is one. Of the last block and page these two are noted once it is full.
+A row is amount u6, latitude, longitude i4, codes u3 of the counted texts, then the running values up to and with it
+within its block: sum, squares, nights, largest amount u6, row of the latest located transaction u1.
 
-Sums run on from the first transaction of a card: trimming the front changes no difference, so it changes no answer.
-Late transactions never move what is sealed: they wait in the log, and many of them become a run; runs merge as they
-grow.
+A transaction in order is appended to the last block. A late one is put where it belongs: the rest of its block, its page
+and the root are written anew, at most `block` rows and `page` + number of pages entries. Nothing waits to be merged, so
+no call costs much more than another.
+
+What lies before the horizon is forgotten a bounded share at a time, as blocks are added; no answer depends on when.
+
+A card holds at most about `Limits.most` transactions. Beyond, it forgets its oldest although they are inside the
+retention: what a window then still covers is answered exactly, and every read with a window that reaches back beyond
+what is held is marked as cut (`FeatureRead.cut`). Only "is new" may then still know a text from the earliest day held.
 """
 
 from __future__ import annotations
@@ -46,14 +52,22 @@ KEY_TTL_MS = 40 * DAY_MS
 TTL_REFRESH_MS = 33 * DAY_MS
 
 HEAD_BYTES = 20
-REF_BYTES = 3
-ORDER_BYTES = 3
-LOG_HEAD_BYTES = 5
-VERSION_BYTES = HEAD_BYTES + REF_BYTES * len(STORED_TEXTS)
-RECORD_BYTES = VERSION_BYTES + ORDER_BYTES
-INDEX_FORMAT = "I4I4I6I4I5I4I5I5I4I4I6"
-INDEX_BYTES = 51
-RUNNING_BYTES = 37
+SMALL_REF_BYTES = 2
+CODE_BYTES = 3
+SMALL_VERSION_BYTES = HEAD_BYTES + SMALL_REF_BYTES * len(STORED_TEXTS)
+SMALL_RECORD_BYTES = SMALL_VERSION_BYTES + SMALL_REF_BYTES
+VERSION_BYTES = HEAD_BYTES + CODE_BYTES * len(STORED_TEXTS)
+
+ROOT_HEAD_BYTES = 14
+ROOT_BASE_FORMAT = "I4I4I5I4I5I5I4"
+"""Number, sum (2 limbs of 40 bits, the highest first), sum of squares (3 limbs), nights before a page."""
+ROOT_ENTRY_BYTES = 48
+PAGE_BASE_FORMAT = "I2I7I7I5I2"
+"""Number, sum, sum of squares (2 limbs), nights before a block in its page."""
+PAGE_ENTRY_BYTES = 40
+RUNNING_FORMAT = "I6I6I5I1"
+"""Sum, sum of squares (2 limbs), nights of a block up to a row."""
+RUNNING_BYTES = 25
 NOWHERE = -(2**31)
 
 
@@ -63,22 +77,22 @@ class Limits:
 
     Attributes:
         small: Transactions from which on a card is large.
-        heap: Bytes of texts from which on it is.
-        log: Records of a large card's log that make it sealed.
-        late: Late records that may wait in the log.
-        block: Records of a sealed block.
-        buckets: Buckets of ids; a multiple of `sweep`.
-        sweep: Buckets looked through for forgotten ids on each sealing.
+        heap: Bytes of texts from which on it is; with the texts of one more transaction, below 2^16.
+        block: Rows of a block; at most 255.
+        page: Blocks of a page.
+        bucket: Bytes of a bucket of ids from which on there is one bucket more.
+        sweep: Buckets and texts looked at for forgotten ones whenever a block is added.
+        most: Transactions that a card holds, give or take a block.
         digests: Transactions of a merchant's day whose digests stand in one field; the rest is spread over 256.
     """
 
     small: int = 128
-    heap: int = 60_000
-    log: int = 128
-    late: int = 32
+    heap: int = 48_000
     block: int = 64
-    buckets: int = 512
-    sweep: int = 64
+    page: int = 16
+    bucket: int = 1_000
+    sweep: int = 32
+    most: int = 131_072
     digests: int = 64
 
 

@@ -2,8 +2,7 @@
 do
   local key, after, upto = prefix .. ':z@KIND@', string.format('(%.0f', @EDGE@), string.format('%.0f', t)
   local seen = call('ZCOUNT', key, after, upto)
-  local own_seen = @TEXT@ > 0 and tonumber(call('ZSCORE', key, @TEXT@)) or -1
-  if own_seen > @EDGE@ and own_seen <= t then seen = seen - 1 end
+  if @TEXT@_seen > @EDGE@ and @TEXT@_seen <= t then seen = seen - 1 end
   if t < newest then
     -- Those seen after t may lie in the window too: look for them among its records, from the latest.
     local sought, missing = {}, 0
@@ -11,29 +10,16 @@ do
       code = tonumber(code)
       if code ~= @TEXT@ then sought[code], missing = true, missing + 1 end
     end
-    local function check(code)
-      if sought[code] then sought[code], missing, seen = nil, missing - 1, seen + 1 end
-    end
-    if missing > 0 then
-      for p = START, bytes, RECORD do
-        local ti = unpack('<I6', log, p)
-        if ti <= t and ti > @EDGE@ then check(unpack('<I3', log, p + @LOG_OFFSET@)) end
+    local n2, m2, i2 = n, m, i
+    while missing > 0 and i2 > 0 and time(n2, m2, i2) > @EDGE@ do
+      local rows = row(n2, m2, 1, 0, i2 * @ROW@ - 1)
+      while missing > 0 and i2 > 0 and unpack('<I6', times, i2 * 6 - 5) > @EDGE@ do
+        local code = unpack('<I3', rows, (i2 - 1) * @ROW@ + @ROW_OFFSET@ + 1)
+        if sought[code] then sought[code], missing, seen = nil, missing - 1, seen + 1 end
+        i2 = i2 - 1
       end
-    end
-    for number = 0, runs do
-      if missing > 0 then
-        open(number == 0 and '' or number)
-        local b, i = locate(t)
-        while missing > 0 and b > 0 and time(b, i) > @EDGE@ do
-          local rows = row(b, 1, 0, i * @ROW@ - 1)
-          while missing > 0 and i > 0 and time(b, i) > @EDGE@ do
-            check(unpack('<I3', rows, (i - 1) * @ROW@ + @ROW_OFFSET@ + 1))
-            i = i - 1
-          end
-          if i > 0 then break end
-          b, i = previous(b, 1)
-        end
-      end
+      if i2 > 0 then break end
+      n2, m2, i2 = previous(n2, m2, 1)
     end
   end
   @NAME@ = seen

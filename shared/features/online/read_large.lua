@@ -1,78 +1,117 @@
--- What the sealed sequences of a large card add to the aggregates of its log.
-local index, blocks, total, sequence, first_block, ends, times, times_of
-local own_at, own_within
+-- What a large card's blocks say of the windows. A place is the number of a page, of a block in it, of a row in that.
+buckets = unpack('<I3', log, 12)
+pages = (#log - @ROOT_HEAD@) / @ROOT_ENTRY@
+opened, page_at, times_page = {}, 0, 0
 
-local function open(name)
-  sequence = prefix .. ':' .. name
-  index = call('GET', sequence .. 'x')
-  blocks = (#index - @INDEX_HEAD@) / 10
-  first_block, total, ends = unpack('<I4I4I6', index)
-  times_of = 0
-end
-
-local function size(b)
-  if times_of == b then return #times / 6 end
-  local from = unpack('<I4', index, @INDEX_HEAD@ + b * 10 - 3)
-  local upto = b < blocks and unpack('<I4', index, @INDEX_HEAD@ + b * 10 + 7) or total
-  return upto - from
-end
-
-local function key(b) return sequence .. 'b' .. (first_block + b - 1) end
-
-local function load(b)
-  if times_of ~= b then
-    times, times_of = call('GETRANGE', key(b), 0, size(b) * 6 - 1), b
+function open(n)
+  if page_at ~= n then
+    page = opened[n]
+    if not page then
+      page = call('GET', prefix .. ':p' .. unpack('<I4', log, @ROOT_HEAD@ + n * @ROOT_ENTRY@ - @ROOT_ENTRY@ + 7))
+      opened[n] = page
+    end
+    page_at, blocks = n, #page / @PAGE_ENTRY@
   end
 end
 
-local function time(b, i)
-  load(b)
+-- Ids are in buckets by linear hashing: with every overflow one more bucket takes half of another's.
+function bucket_of(id)
+  local hash = tonumber(sub(redis.sha1hex(id), 1, 6), 16)
+  local _, exponent = math.frexp(buckets)
+  local number = hash % 2 ^ exponent
+  return number < buckets and number or number - 2 ^ (exponent - 1)
+end
+
+function load(n, m)
+  open(n)
+  if times_page ~= n or times_block ~= m then
+    times = call('GET', prefix .. ':t' .. unpack('<I4', page, m * @PAGE_ENTRY@ - @PAGE_ENTRY@ + 7))
+    times_page, times_block = n, m
+  end
+end
+
+local function time(n, m, i)
+  load(n, m)
   return unpack('<I6', times, i * 6 - 5)
 end
 
--- The last record not after T as block and number in it, from 1; 0, 0 when there is none.
-local function locate(T)
-  local low, high = 0, blocks
+-- The last record not after T, at or before a place: a place with row 0 when there is none.
+function locate(T, n, m, i)
+  local low, high = 1, n
+  if unpack('<I6', log, @ROOT_HEAD@ + n * @ROOT_ENTRY@ - @ROOT_ENTRY@ + 1) > T then
+    high = n - 1
+    while low < high do
+      local middle = floor((low + high + 1) / 2)
+      if unpack('<I6', log, @ROOT_HEAD@ + middle * @ROOT_ENTRY@ - @ROOT_ENTRY@ + 1) <= T then
+        low = middle
+      else
+        high = middle - 1
+      end
+    end
+    n, m, i = low, nil, nil
+  end
+  open(n)
+  low, high = 1, m or blocks
+  if not m or unpack('<I6', page, m * @PAGE_ENTRY@ - @PAGE_ENTRY@ + 1) > T then
+    if m then high = m - 1 end
+    while low < high do
+      local middle = floor((low + high + 1) / 2)
+      if unpack('<I6', page, middle * @PAGE_ENTRY@ - @PAGE_ENTRY@ + 1) <= T then low = middle else high = middle - 1 end
+    end
+    m, i = low, nil
+    if m == 1 and unpack('<I6', page) > T then return n, 1, 0 end
+  end
+  load(n, m)
+  low, high = 1, i or #times / 6
+  if unpack('<I6', times, high * 6 - 5) <= T then return n, m, high end
+  high = high - 1
   while low < high do
     local middle = floor((low + high + 1) / 2)
-    if unpack('<I6', index, @INDEX_HEAD@ + middle * 10 - 9) <= T then low = middle else high = middle - 1 end
+    if unpack('<I6', times, middle * 6 - 5) <= T then low = middle else high = middle - 1 end
   end
-  if low == 0 then return 0, 0 end
-  load(low)
-  if ends <= T and low == blocks then return low, #times / 6 end
-  local i, j = 1, #times / 6
-  while i < j do
-    local middle = floor((i + j + 1) / 2)
-    if unpack('<I6', times, middle * 6 - 5) <= T then i = middle else j = middle - 1 end
+  return n, m, low
+end
+
+local function previous(n, m, i)
+  if i > 1 then return n, m, i - 1 end
+  if m > 1 then
+    m = m - 1
+  elseif n > 1 then
+    n = n - 1
+    open(n)
+    m = blocks
+  else
+    return 1, 1, 0
   end
-  return low, i
+  load(n, m)
+  return n, m, #times / 6
 end
 
-local function previous(b, i)
-  if i > 1 then return b, i - 1 end
-  if b > 1 then return b - 1, size(b - 1) end
-  return 0, 0
+function row(n, m, i, from, upto)
+  open(n)
+  local start = (i - 1) * @ROW@
+  return call('GETRANGE', prefix .. ':b' .. unpack('<I4', page, m * @PAGE_ENTRY@ - @PAGE_ENTRY@ + 7), start + from, start + upto)
 end
 
-local function row(b, i, from, upto)
-  local start = size(b) * 6 + (i - 1) * @ROW@
-  return call('GETRANGE', key(b), start + from, start + upto)
+-- Over all records up to a place: number, sum (2 limbs), sum of squares (3), nights; its row may be known.
+function before(n, m, i, known)
+  open(n)
+  local rank, sum_hi, sum, squares_top, squares_hi, squares, night =
+    unpack('<@ROOT_BASE@', log, @ROOT_HEAD@ + n * @ROOT_ENTRY@ - @ROOT_ENTRY@ + 11)
+  local page_rank, page_sum, page_squares_hi, page_squares, page_night =
+    unpack('<@PAGE_BASE@', page, m * @PAGE_ENTRY@ - @PAGE_ENTRY@ + 11)
+  if i > 0 then
+    local row_sum, row_squares_hi, row_squares, row_night = unpack('<@RUNNING@', known or row(n, m, i, @VALUES@, @ROW@ - 1), known and @VALUES@ + 1 or 1)
+    page_sum, page_squares_hi, page_squares, page_night =
+      page_sum + row_sum, page_squares_hi + row_squares_hi, page_squares + row_squares, page_night + row_night
+  end
+  return rank + page_rank + i, sum_hi, sum + page_sum, squares_top, squares_hi + page_squares_hi, squares + page_squares,
+    night + page_night
 end
 
--- Sums over all records up to one: sum (2 limbs), sum of squares (3), nights; the number of records; then the largest amount in
--- its block so far and the number of the latest located record.
-local function running(b, i)
-  if b == 0 then return 0, 0, 0, 0, 0, 0, 0, 0, 0 end
-  local sum_hi, sum, squares_top, squares_hi, squares, night, largest, located =
-    unpack('<I4I5I4I5I5I4I6I4', row(b, i, @VALUES@, @ROW@ - 1))
-  local rank = unpack('<I4', index, @INDEX_HEAD@ + b * 10 - 3) + i
-  return sum_hi, sum, squares_top, squares_hi, squares, night, rank, largest, located
-end
-
-local function largest_in_block(b, i, j, best)
-  if i > j then return best end
-  local start = size(b) * 6
-  local rows = call('GETRANGE', key(b), start + (i - 1) * @ROW@, start + j * @ROW@ - 1)
+local function largest_of_rows(n, m, i, j, best)
+  open(n)
+  local rows = call('GETRANGE', prefix .. ':b' .. unpack('<I4', page, m * @PAGE_ENTRY@ - @PAGE_ENTRY@ + 7), (i - 1) * @ROW@, j)
   for p = 1, #rows, @ROW@ do
     local a = unpack('<I6', rows, p)
     if a > best then best = a end
@@ -80,75 +119,132 @@ local function largest_in_block(b, i, j, best)
   return best
 end
 
--- Largest amount after one record and up to another.
-local function largest_between(b, i, c, j, best)
-  if c == 0 or b > c or b == c and i >= j then return best end
-  if b == c then return largest_in_block(b, i + 1, j, best) end
-  local sum_hi, sum, squares_top, squares_hi, squares, night, rank, here = running(c, j)
-  if here > best then best = here end
-  if c == 1 then return best end
-  local tops = call('GETRANGE', sequence .. 'y', b > 0 and (b - 1) * 6 or 0, (c - 1) * 6 - 1)
-  for p = b > 0 and 7 or 1, #tops, 6 do
-    local top = unpack('<I6', tops, p)
+-- Largest amount after one place and up to another.
+local function largest_between(n, m, i, n2, m2, i2, best, known)
+  if n > n2 or n == n2 and (m > m2 or m == m2 and i >= i2) then return best end
+  if n == n2 and m == m2 then return largest_of_rows(n, m, i + 1, i2 * @ROW@ - 1, best) end
+  local top = unpack('<I6', known or row(n2, m2, i2, 0, @ROW@ - 1), @ROW@ - 6)
+  if top > best then best = top end
+  local from = m
+  if n < n2 then
+    from = 0
+    for k = n + 1, n2 - 1 do
+      top = unpack('<I6', log, @ROOT_HEAD@ + k * @ROOT_ENTRY@ - 6)
+      if top > best then best = top end
+    end
+  end
+  open(n2)
+  for k = from + 1, m2 - 1 do
+    top = unpack('<I6', page, k * @PAGE_ENTRY@ - 6)
     if top > best then best = top end
   end
-  if b > 0 and unpack('<I6', tops) > best then best = largest_in_block(b, i + 1, size(b), best) end
+  if n < n2 then
+    if unpack('<I6', log, @ROOT_HEAD@ + n * @ROOT_ENTRY@ - 6) <= best then return best end
+    open(n)
+    for k = m + 1, blocks do
+      top = unpack('<I6', page, k * @PAGE_ENTRY@ - 6)
+      if top > best then best = top end
+    end
+  end
+  open(n)
+  if unpack('<I6', page, m * @PAGE_ENTRY@ - 6) > best then best = largest_of_rows(n, m, i + 1, -1, best) end
   return best
 end
 
--- Whether the transaction itself is in this sequence, and where.
-local function find_own(b, i)
-  while b > 0 and time(b, i) == t do
-    if row(b, i, 0, @VALUES@ - 1) == own_within then return b, i end
-    b, i = previous(b, i)
+-- Time and place of the latest located record up to a place; of several at one moment the first recorded.
+local function located_at(n, m, i, known)
+  local k = i > 0 and byte(known or row(n, m, i, 0, @ROW@ - 1), @ROW@) or 0
+  while k == 0 do
+    m = m - 1
+    if m == 0 then
+      repeat n = n - 1 until n == 0 or byte(log, @ROOT_HEAD@ + n * @ROOT_ENTRY@) > 0
+      if n == 0 then return -1, 0, 0 end
+      open(n)
+      m = blocks
+    end
+    open(n)
+    k = byte(page, m * @PAGE_ENTRY@)
   end
-  return 0, 0
+  local at = time(n, m, k)
+  if at == unpack('<I6', times) then
+    local n2, m2, i2 = previous(n, m, 1)
+    if i2 > 0 and time(n2, m2, i2) == at then
+      local earlier, latitude, longitude = located_at(n2, m2, i2)
+      if earlier == at then return earlier, latitude, longitude end
+    end
+  end
+  return at, unpack('<i4i4', row(n, m, k, 6, 13))
 end
 
--- Time and place of the latest located record up to one; of several at one moment the first. The record itself aside.
-local function located_at(b, i, own_b, own_i)
-  if b == 0 then return -1 end
-  local sum_hi, sum, squares_top, squares_hi, squares, night, rank, here, located = running(b, i)
-  if located == 0 then return -1 end
-  local low, high = 1, blocks
-  while low < high do
-    local middle = floor((low + high + 1) / 2)
-    if unpack('<I4', index, @INDEX_HEAD@ + middle * 10 - 3) < located then low = middle else high = middle - 1 end
+bucket_field = bucket_of(id)
+noted = call('HMGET', prefix .. ':k', bucket_field, @TEXT_FIELDS@)
+bucket = noted[1] or ''
+@LOCATE_NOTED@
+if find(bucket, string.char(#id) .. id, 1, true) then
+  local p = 1
+  while p <= #bucket do
+    local length = byte(bucket, p)
+    if sub(bucket, p + 1, p + length) == id then version = sub(bucket, p + length + 1, p + length + @VERSION@) end
+    p = p + 1 + length + @VERSION@
   end
-  local k = located - unpack('<I4', index, @INDEX_HEAD@ + low * 10 - 3)
-  if k < 1 then return -1 end
-  if own_b == 0 or time(low, k) < t then
-    local latitude, longitude = unpack('<i4i4', row(low, k, 6, 13))
-    return time(low, k), latitude, longitude
-  end
-  local found_latitude, found_longitude
-  while b > 0 and time(b, i) == t do
-    local latitude, longitude = unpack('<i4i4', row(b, i, 6, 13))
-    if latitude ~= @NOWHERE@ and not (b == own_b and i == own_i) then
-      found_latitude, found_longitude = latitude, longitude
-    end
-    b, i = previous(b, i)
-  end
-  if found_latitude then return t, found_latitude, found_longitude end
-  return located_at(b, i, 0, 0)
 end
 
-if status ~= 0 and first == 0 then own_within = sub(version, 7, 20)@OWN_TEXTS@ .. sub(version, VERSION + 1) end
-local place_at, place_latitude, place_longitude = -1, 0, 0
-for number = 0, runs do
-  open(number == 0 and '' or number)
-  local b, i = locate(t)
-  if b > 0 then
-    local own_b, own_i = 0, 0
-    if own_within then
-      own_b, own_i = find_own(b, i)
-      if own_b > 0 then own_within = nil end
+open(pages)
+load(pages, blocks)
+local known = unpack('<I6', times, #times - 5)
+append_row = t >= known
+if append_row then n, m, i = pages, blocks, #times / 6 else n, m, i = locate(t, pages, blocks, #times / 6) end
+cut_before = unpack('<I6', log, 6)
+local function horizon_of(newest)
+  local remembered = newest - newest % DAY - RETENTION
+  return remembered > cut_before and remembered or cut_before
+end
+if version then
+  local at = unpack('<I6', version)
+  if at >= horizon_of(known) then
+    status, newest = 1, known
+    if version ~= head .. pack('<@REF_FORMAT@', @REFS@) then
+      status, t = 2, at
+      amount, @REFS@ = unpack('<xxxxxxI6xxxxxxxx@REF_FORMAT@', version)
+      -- Texts are found by name; by number only here, for a conflict is rare.
+      by_code = {}
+      local all = call('HGETALL', prefix .. ':k')
+      for k = 1, #all, 2 do
+        if byte(all[k]) > 57 then by_code[unpack('<I3', all[k + 1])] = {sub(all[k], 2), all[k + 1]} end
+      end
+      open(pages)
+      load(pages, blocks)
+      n, m, i = locate(t, pages, blocks, #times / 6)
     end
-    local sum_hi, sum, squares_top, squares_hi, squares, night, rank = running(b, i)
-    local others_b, others_i = b, i
-    if own_b > 0 then others_b, others_i = previous(b, i) end
-    @READ_SEQUENCE@
+  else
+    version = nil
   end
 end
-@READ_DISTINCT@
-@READ_MET@
+if status == 0 and known > newest then newest = known end
+horizon = horizon_of(newest)
+if cut_before == horizon and cut_before > t - @LONGEST@ + 1 then cut = 8 end
+@RESET@
+if status == 0 and t < horizon then
+  status = 3
+else
+  -- The transaction itself, where it was recorded before, and the record before it.
+  local own_n, own_m, own_i, others_n, others_m, others_i = 0, 0, 0, n, m, i
+  if status ~= 0 then
+    local own = sub(version, 7, 20)@CODES_OF_VERSION@
+    own_n, own_m, own_i = n, m, i
+    while own_i > 0 and row(own_n, own_m, own_i, 0, @VALUES@ - 1) ~= own do
+      own_n, own_m, own_i = previous(own_n, own_m, own_i)
+    end
+    if own_i == 0 then error('a transaction of ' .. prefix .. ' is known by its id and not among its records') end
+    others_n, others_m, others_i = previous(n, m, i)
+  end
+  if i > 0 then last_row = row(n, m, i, 0, @ROW@ - 1) end
+  local rank, sum_hi, sum, squares_top, squares_hi, squares, night = before(n, m, i, last_row)
+  local from_n, from_m, from_i = n, m, i
+  local from_rank, from_sum_hi, from_sum, from_squares_top, from_squares_hi, from_squares, from_night =
+    rank, sum_hi, sum, squares_top, squares_hi, squares, night
+  @READ_WINDOWS@
+  @READ_PLACES@
+  @READ_DISTINCT@
+  @READ_MET@
+end

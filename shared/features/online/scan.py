@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from shared.features import templates
 from shared.features.definition import DAY_MS, NIGHT_ENDS_MS
-from shared.features.online.layout import NOWHERE, REF_BYTES
+from shared.features.online.layout import NOWHERE, SMALL_RECORD_BYTES, SMALL_REF_BYTES
 from shared.features.plan import STORED_TEXTS, Aggregate, Op
 
 _CARRY = 2**40
@@ -58,7 +58,13 @@ def bands(windows: Sequence[int]) -> list[str]:
     return [f"{name}_{window}" for window in windows for name in ("number", "spent", "spent_hi")]
 
 
-def loop(aggregates: Sequence[Aggregate], windows: Sequence[int], *, texts: bool) -> str:
+def reset(aggregates: Sequence[Aggregate], windows: Sequence[int]) -> str:
+    """Set all to that of no transactions, and the edges of the windows."""
+    lines = [initial(aggregate) for aggregate in aggregates] + [edge(window) for window in windows]
+    return "\n".join(lines)
+
+
+def loop(aggregates: Sequence[Aggregate], windows: Sequence[int]) -> str:
     """Go over the records of a chunk and accumulate.
 
     Tests are nested from the longest window to the shortest, for most transactions fail the second, and a transaction
@@ -67,9 +73,8 @@ def loop(aggregates: Sequence[Aggregate], windows: Sequence[int], *, texts: bool
     Args:
         aggregates: What to accumulate.
         windows: Their windows, ascending.
-        texts: Whether to look at texts too.
     """
-    here = [a for a in aggregates if a.op not in (Op.COUNT, Op.SUM) and (texts or a.field is None)]
+    here = [a for a in aggregates if a.op not in (Op.COUNT, Op.SUM)]
     inside = ""
     for k, window in enumerate(windows):
         counted = f"number_{window} = number_{window} + 1\nspent_{window} = spent_{window} + a"
@@ -77,7 +82,7 @@ def loop(aggregates: Sequence[Aggregate], windows: Sequence[int], *, texts: bool
             counted = f"if ti > edge_{windows[k - 1]} then\n{inside}\nelse\n{counted}\nend"
         inside = "\n".join([*(add(a, "ti", "a") for a in here if a.window_ms == window), counted])
     test = f"ti <= t and ti > edge_{windows[-1]}" if windows else "false"
-    return f"""for p = chunk, stop, RECORD do
+    return f"""for p = chunk, stop, {SMALL_RECORD_BYTES} do
   {unpack(here)}
   if ti > newest then newest = ti end
   if {test} then
@@ -154,9 +159,9 @@ def unpack(aggregates: Sequence[Aggregate]) -> str:
         form += "x" * 8
     for field in STORED_TEXTS:
         if field in needed:
-            names, form = [*names, f"{field}_ref"], f"{form}I{REF_BYTES}"
+            names, form = [*names, f"{field}_ref"], f"{form}I{SMALL_REF_BYTES}"
         else:
-            form += "x" * REF_BYTES
+            form += "x" * SMALL_REF_BYTES
     return f"local {', '.join(names)} = unpack('<{form.rstrip('x')}', log, p)"
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from shared.features import templates
 from shared.features.definition import RETENTION_MS
 from shared.features.online import large, layout, scan
-from shared.features.online.layout import REF_BYTES, TEXT_KINDS, Limits
+from shared.features.online.layout import SMALL_REF_BYTES, TEXT_KINDS, Limits
 from shared.features.plan import STORED_TEXTS, Aggregate, Op
 
 
@@ -39,38 +39,38 @@ def render(aggregates: Sequence[Aggregate], limits: Limits) -> Script:
     references = 1 + len(STORED_TEXTS)
     counted = [aggregate for aggregate in aggregates if aggregate.op is Op.DISTINCT]
     pieces = {
-        "START": str(layout.LOG_HEAD_BYTES + 1),
-        "RECORD": str(layout.RECORD_BYTES),
-        "VERSION": str(layout.VERSION_BYTES),
         "RETENTION": str(RETENTION_MS),
-        "SMALL": str(limits.small),
-        "HEAP": str(limits.heap),
-        "TTL": str(layout.KEY_TTL_MS),
         "TTL_REFRESH": str(layout.TTL_REFRESH_MS),
-        "REF_FORMAT": f"I{REF_BYTES}" * len(STORED_TEXTS),
-        "REF_COUNT": str(references),
         "REFS": ", ".join(STORED_TEXTS),
-        "MOVED": ", ".join(f"moved[{k}]" for k in range(1, references + 1)),
         "TEXTS": f"local {', '.join(STORED_TEXTS)} = {', '.join('0' for _ in STORED_TEXTS)}",
-        "LOCATE_TEXTS": "\n".join(_locate(field, 3 + k) for k, field in enumerate(STORED_TEXTS)),
-        "STORE_TEXTS": "\n".join(_store(field, 3 + k) for k, field in enumerate(STORED_TEXTS)),
         "DECLARE": f"local {', '.join([*variables, *edges])}" if variables else "",
-        "RESET": "\n".join(
-            [scan.initial(a) for a in aggregates]
-            + [f"{name} = 0" for name in scan.bands(windows)]
-            + [scan.edge(window) for window in windows]
-        ),
-        "SCAN_SMALL": scan.loop(aggregates, windows, texts=True),
-        "SCAN_LARGE": scan.loop(aggregates, windows, texts=False),
-        "TOTAL": scan.total(aggregates, windows),
-        "CARRY": scan.carry(aggregates, windows),
         "ADD_OWN": "\n".join(scan.add(a, "t", "amount") for a in aggregates if a.op in scan.OF_OWN),
         "ADD_OWN_TEXTS": "\n".join(f"if {a.field} ~= 0 then {a.column} = {a.column} + 1 end" for a in counted),
         "REPLY_FORMAT": "d" * at,
         "REPLY": "".join(f", {variable}" for variable in replied),
+    } | large.pieces(aggregates, limits)
+    small = {
+        "PROMOTE": pieces["PROMOTE"],
+        "RECORD": str(layout.SMALL_RECORD_BYTES),
+        "VERSION": str(layout.SMALL_VERSION_BYTES),
+        "RETENTION": str(RETENTION_MS),
+        "SMALL": str(limits.small),
+        "HEAP": str(limits.heap),
+        "REF_FORMAT": f"I{SMALL_REF_BYTES}" * len(STORED_TEXTS),
+        "REF_COUNT": str(references),
+        "REFS": ", ".join(STORED_TEXTS),
+        "PACK_RECORD": f"pack('<{f'I{SMALL_REF_BYTES}' * references}', {', '.join(STORED_TEXTS)}, id_ref)",
+        "MOVED": ", ".join(f"moved[{k}]" for k in range(1, references + 1)),
+        "LOCATE_TEXTS": "\n".join(_locate(field, 3 + k) for k, field in enumerate(STORED_TEXTS)),
+        "STORE_TEXTS": "\n".join(_store(field, 3 + k) for k, field in enumerate(STORED_TEXTS)),
+        "RESET": "\n".join([scan.reset(aggregates, windows), *[f"{name} = 0" for name in scan.bands(windows)]]),
+        "SCAN": scan.loop(aggregates, windows),
+        "TOTAL": scan.total(aggregates, windows),
+        "CARRY": scan.carry(aggregates, windows),
     }
-    source = templates.render(__package__, "record_and_read.lua", pieces | large.pieces(aggregates, limits))
-    return Script(source, at, position)
+    pieces["READ_SMALL"] = templates.render(__package__, "read_small.lua", small)
+    pieces["RECORD_SMALL"] = templates.render(__package__, "record_small.lua", small)
+    return Script(templates.render(__package__, "record_and_read.lua", pieces), at, position)
 
 
 def _locate(field: str, argument: int) -> str:

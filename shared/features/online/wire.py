@@ -41,10 +41,18 @@ class ReadStatus(IntEnum):
 
 
 class FeatureRead(NamedTuple):
-    """The answer to one transaction: the values in the catalogue's order, and what the store knew of it."""
+    """The answer to one transaction.
+
+    Attributes:
+        values: The features in the catalogue's order.
+        status: What the store knew of the transaction.
+        cut: Whether a window reaches back beyond what the card holds, for it has more transactions than
+            `Limits.most`: the features of that window are then those of the latest transactions alone.
+    """
 
     values: tuple[Value, ...]
     status: ReadStatus
+    cut: bool = False
 
 
 class Call(NamedTuple):
@@ -124,6 +132,8 @@ class CardReply(NamedTuple):
     raw: Raw
     subject: Subject
     """The transaction that the features are of: for a conflict the first version."""
+    cut: bool
+    """See `FeatureRead.cut`."""
 
 
 class Protocol:
@@ -140,15 +150,16 @@ class Protocol:
     def open(self, reply: bytes, subject: Subject) -> CardReply:
         """What a reply to the call of that subject says of the card."""
         raw = self._doubles.unpack_from(reply)
-        status = _STATUSES[int(raw[0])]
+        code = int(raw[0])
+        status = _STATUSES[code & ~_CUT]
         if status is ReadStatus.CONFLICT:
             subject = _first_version(reply[self._doubles.size :])
-        return CardReply(status, raw, subject)
+        return CardReply(status, raw, subject, code >= _CUT)
 
     def finish(self, card: CardReply, merchant: Raw) -> FeatureRead:
         """Make the features of what was read of the card, and of the merchant in the order of `merchant_aggregates`."""
         raw, subject = card.raw + merchant, card.subject
-        return FeatureRead(tuple([finish(raw, subject) for finish in self._finishers]), card.status)
+        return FeatureRead(tuple([finish(raw, subject) for finish in self._finishers]), card.status, card.cut)
 
     def request_only(self, subject: Subject) -> tuple[Value, ...]:
         """The vector without the card's and the merchant's history: their features are null."""
@@ -168,6 +179,8 @@ class Protocol:
 
 
 _STATUSES = tuple(ReadStatus)
+_CUT = 8
+"""Is added to the status of a read that was cut."""
 
 
 def _integer_at(position: int) -> Integers:

@@ -25,8 +25,8 @@ from tests.support.features.streams import busy_card, hostile_streams, random_st
 
 SAME_SERVER = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 # Small limits bring every representation, and every change of one into another, into short streams.
-TINY = Limits(small=4, log=5, late=2, block=3, buckets=4, sweep=2)
-LIMITS = [Limits(), TINY, Limits(small=12, log=20, late=5, block=8, buckets=16, sweep=4)]
+TINY = Limits(small=4, block=3, page=2, bucket=150, sweep=2)
+LIMITS = [Limits(), TINY, Limits(small=12, block=8, page=3, bucket=300, sweep=4)]
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=SAME_SERVER)

@@ -1,0 +1,111 @@
+"""A Valkey of the benchmark's own, and calls of the engine's script with the time the server took for each."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any, cast
+
+from redis import Redis
+from redis.connection import Connection
+
+from shared.features.catalogue import CATALOGUE
+from shared.features.online.layout import Limits
+from shared.features.online.wire import Call, FeatureRead, Protocol
+from tests.support.backing import SessionBacking
+
+_BATCH = 64
+_SPENT = re.compile(rb"cmdstat_evalsha:calls=\d+,usec=(\d+)")
+
+
+class Store:
+    """One connection to the server, as the engine uses it: EVALSHA, alone or many at once."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.admin: Redis = Redis.from_url(url)
+        self._protocol = Protocol(CATALOGUE, Limits())
+        source = self._protocol.script.source
+        self._digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
+        self.admin.script_load(source)
+        self._connection = cast("Connection", self.admin.connection_pool.get_connection())
+        self._spent = self._spent_us(self._info())
+
+    def load(self, calls: Iterable[Call], batch: int = _BATCH) -> None:
+        """Make calls in pipelines, for their effect."""
+        left = iter(calls)
+        while some := list(islice(left, batch)):
+            self._send(some)
+            for _ in some:
+                self._reply()
+
+    def server_us(self, calls: Sequence[Call]) -> list[int]:
+        """Time the server spends on each call, in whole microseconds: what `commandstats` grows by."""
+        self._spent, took = self._spent_us(self._info()), []
+        for call in calls:
+            self._send([call], b"".join(self._connection.pack_command("INFO", "commandstats")))
+            self._reply()
+            now = self._spent_us(self._reply())
+            took.append(now - self._spent)
+            self._spent = now
+        return took
+
+    def round_trips_us(self, calls: Sequence[Call]) -> list[float]:
+        """Time from sending each call to its reply."""
+        took = []
+        for call in calls:
+            packed = self._packed(call)
+            started = time.perf_counter_ns()
+            self._connection.send_packed_command([packed], check_health=False)
+            self._reply()
+            took.append((time.perf_counter_ns() - started) / 1e3)
+        return took
+
+    def read(self, call: Call) -> FeatureRead:
+        """Make one call and understand the reply."""
+        self._send([call])
+        return self._protocol.read(self._reply(), call.subject)
+
+    def processor_seconds(self) -> float:
+        """Processor time that the server has used, all of its threads."""
+        used = self.admin.info("cpu")
+        return float(used["used_cpu_user"] + used["used_cpu_sys"])
+
+    def bytes_of(self, call: Call) -> int:
+        """Memory of all keys of a call's card, by MEMORY USAGE."""
+        pattern = call.command[0].decode() + ":*"
+        keys = list(self.admin.scan_iter(pattern, count=10_000))
+        return sum(self.admin.memory_usage(key, samples=0) or 0 for key in keys)
+
+    def _send(self, calls: Sequence[Call], last: bytes = b"") -> None:
+        self._connection.send_packed_command([*map(self._packed, calls), last], check_health=False)
+
+    def _packed(self, call: Call) -> bytes:
+        return b"".join(self._connection.pack_command("EVALSHA", self._digest, 1, *call.command))
+
+    def _info(self) -> bytes:
+        self._connection.send_command("INFO", "commandstats", check_health=False)
+        return cast("bytes", self._reply())
+
+    def _reply(self) -> Any:
+        return self._connection.read_response(disable_decoding=True)
+
+    @staticmethod
+    def _spent_us(info: bytes) -> int:
+        found = _SPENT.search(info)
+        return int(found[1]) if found else 0
+
+
+@contextmanager
+def store(home: Path) -> Iterator[Store]:
+    """A server started the way the system starts it; gone at the end."""
+    backing = SessionBacking(home)
+    try:
+        yield Store(backing.environment("redis")["REDIS_URL"])
+    finally:
+        backing.stop()
