@@ -36,10 +36,10 @@ class Tables(Protocol):
 def read_pairs(lake: Tables, champion: str, challenger: str, *, as_of_ms: int, days: int, horizon_ms: int) -> Pairs:
     """Read the transactions that two versions scored.
 
-    A transaction is matured when the label horizon has passed since; then no label means genuine. A declined one gets no
-    chargeback: where a share of would-be declines is let through as a control group, that group stands for all of them
-    by the inverse of its chance (Horvitz and Thompson 1952); where there is none, a declined transaction counts only
-    with a label.
+    A transaction is matured when the label horizon has passed since; then no label means genuine. A declined one gets
+    no chargeback: where a share of would-be declines is let through as a control group, that group stands for all of
+    them by the inverse of its chance (Horvitz and Thompson 1952); where there is none, a declined transaction counts
+    only with a label.
 
     Args:
         lake: Where shadows, decisions and labels are.
@@ -85,7 +85,7 @@ def _pairs(joined: pa.Table, labels: pa.Table, matured_before_ms: int) -> Pairs:
     decision = _texts(joined, "champion_decision")
     kept, weight, silent, decision = _fair(joined, decision)
     old_enough = joined.column(EVENT_TIME).to_numpy() <= matured_before_ms
-    whole = Pairs(
+    return Pairs(
         champion=Opinions(_numbers(joined, "champion_score"), decision),
         challenger=Opinions(_numbers(joined, "challenger_score"), _texts(joined, "challenger_decision")),
         card=_texts(joined, "card_id"),
@@ -94,7 +94,6 @@ def _pairs(joined: pa.Table, labels: pa.Table, matured_before_ms: int) -> Pairs:
         matured=kept & old_enough & (labelled | ~silent),
         weight=weight,
     )
-    return whole
 
 
 def _known_labels(joined: pa.Table, labels: pa.Table) -> tuple[Bools, Bools]:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
-import tempfile
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import mlflow
 import numpy as np
 import orjson
 import pyarrow as pa
@@ -25,10 +22,10 @@ from shared.contracts.event_time import to_rfc3339
 from shared.hosts.job import JobRequest
 from shared.lake.objects import Objects
 from shared.lake.settings import LakeSettings
-from shared.registry.client import SHA256_TAG
 from shared.runs.record import Trigger
 from shared.runs.store import FOLDER, RunStore
 from tests.support.lake.writing import write
+from tests.support.registry.versions import register_version
 from tests.support.scoring.small_bundle import small_bundle
 
 DAY_MS = 86_400_000
@@ -98,23 +95,8 @@ def environment(
 
 
 def register(name: str, mlflow_uri: str, data: bytes | None) -> None:
-    mlflow.set_tracking_uri(mlflow_uri)
-    client = mlflow.MlflowClient(mlflow_uri)
-    with mlflow.start_run() as active:
-        if data is not None:
-            log_bytes(data)
-    bundle = small_bundle()
-    client.create_registered_model(name)
-    tags = {SHA256_TAG: hashlib.sha256(bundle).hexdigest()}
-    version = client.create_model_version(name, f"runs:/{active.info.run_id}/serving", active.info.run_id, tags=tags)
-    client.set_registered_model_alias(name, "champion", version.version)
-
-
-def log_bytes(data: bytes) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "reference.parquet"
-        path.write_bytes(data)
-        mlflow.log_artifact(str(path), "reference")
+    files = {} if data is None else {"reference/reference.parquet": data}
+    register_version(mlflow_uri, name, small_bundle(), "champion", files=files)
 
 
 def ask(end_ms: int) -> dict[str, Any]:
