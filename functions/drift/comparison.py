@@ -17,6 +17,9 @@ from shared.evidence.stability import PRIOR, Bins, population_stability_index
 
 Floats = npt.NDArray[np.float64]
 
+ERROR_RATE: Final = 0.1
+"""Probability that any lower bound of a window lies above its true effect. A stream without drift has effects of 0, far
+below the thresholds, so its false alarms are rarer by orders."""
 DRAWS: Final = 500
 SEED: Final = 20
 LEAST_KNOWN: Final = 200
@@ -157,7 +160,9 @@ class _Side:
         return per_group.sum(axis=0) * scale, self.resamples @ per_group * scale
 
 
-def compare(reference: Sample, window: Sample, wanted: Sequence[Quantity], *, error_rate: float = 0.05) -> Comparison:
+def compare(
+    reference: Sample, window: Sample, wanted: Sequence[Quantity], *, error_rate: float = ERROR_RATE
+) -> Comparison:
     """Compare a window with the reference.
 
     The reference's rows are weighted so that its parts of the week have the window's shares (post-stratification): a

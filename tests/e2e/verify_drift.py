@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import xgboost
 
-from functions.drift.comparison import Sample, compare
+from functions.drift.comparison import ERROR_RATE, Sample, compare
 from functions.drift.quantities import ALERTS, DECISION, SCORE, Measure, Quantity, quantities
 from shared.features.catalogue import CATALOGUE
 from shared.features.definition import DAY_MS
@@ -32,10 +32,11 @@ SHIFTED_SIZES = (2_000, 10_000)
 WINDOWS = 200
 DAYS = 76
 TRANSACTIONS = 600_000
-REFERENCE_ROWS = 10_000
+REFERENCE_ROWS = 20_000  # what a training logs
 START_MS = 1_756_684_800_000  # a Monday, 2025-09-01
 WARM_DAYS = 31
 MIDDLE_DAY = 53
+LABELLED = ("transaction_id", "card_id", "merchant_id", "event_time_ms")
 WANTED = quantities(CATALOGUE, CATALOGUE.names)
 SHIFTS = {
     Measure.STABILITY: "half a deviation, each of the features and the score in turn:",
@@ -58,7 +59,13 @@ def simulate(seed: int) -> Stream:
         for name, values in history.items()
         if name not in ("is_fraud", "pattern", "label_time_ms", "duplicate_ms", "arrival_ms")
     }
-    table = HistoryFeatures().table(pa.table(source))
+    said = history["label_time_ms"] >= 0
+    labels = {name: source[name].filter(pa.array(said)) for name in LABELLED}
+    labels |= {
+        "is_fraud": pa.array(history["is_fraud"][said]),
+        "label_time_ms": pa.array(history["label_time_ms"][said]),
+    }
+    table = HistoryFeatures().table(pa.table(source), pa.table(labels))
     columns = {name: table.column(name).to_numpy(zero_copy_only=False).astype(float) for name in CATALOGUE.names}
     day = (history["event_time_ms"] - START_MS) // DAY_MS
     matrix = np.column_stack(list(columns.values())).astype(np.float32)
@@ -187,7 +194,9 @@ class Trial:
         count = 0
         for _ in range(repeats):
             window = shifted(self.windows.window(size, self.generator), quantity, self.generator)
-            count += quantity.name in {one.name for one in compare(self.reference, window, WANTED).drifted}
+            # Alone, at the bound that it has among all of them.
+            found = compare(self.reference, window, [quantity], error_rate=ERROR_RATE / len(WANTED))
+            count += bool(found.drifted)
         return count
 
 
@@ -205,7 +214,7 @@ def verify(seed: int, repeats: int) -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--repeats", type=int, default=10, help="windows per shifted quantity and size")
+    parser.add_argument("--repeats", type=int, default=20, help="windows per shifted quantity and size")
     options = parser.parse_args()
     return 0 if verify(options.seed, options.repeats) else 1
 
