@@ -6,7 +6,7 @@ import asyncio
 import logging
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from functions.promote.request import PromoteRequest
 from functions.promote.settings import PromoteSettings
@@ -15,8 +15,10 @@ from shared.contracts.event_time import now_milliseconds, to_rfc3339
 from shared.contracts.model import Action, ModelEvent
 from shared.features.definition import DAY_MS
 from shared.hosts.job import JobOutcome, JobRequest, serve
-from shared.registry.client import ModelVersion
 from shared.telemetry import tracing
+
+if TYPE_CHECKING:
+    from shared.registry.client import ModelVersion
 
 _log = logging.getLogger(__name__)
 
