@@ -46,7 +46,7 @@ def show(to: Console, outputs: dict[str, Any]) -> None:
     for reason in outputs["reasons"]:
         to.print(f"  {reason}")
     evidence = outputs["evidence"]
-    for name, key in (("all decisions", "agreement"), ("alerts", "alert_agreement")) if evidence else ():
+    for name, key in (("decisions", "agreement"), ("alerts", "alert_agreement")) if evidence else ():
         one = evidence[key]
         if one["of"]:
             to.print(f"  agreement among {one['of']:,} {name}: {_percent(one)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,8 @@ from functions.scorer.composition import compose
 from functions.scorer.settings import ScorerSettings
 from shared.bus import topics
 from shared.bus.publisher import Publisher
+from shared.cli import asking
+from shared.cli.output import CommandFailed
 from shared.contracts.event_time import to_rfc3339
 from shared.contracts.model import ModelEvent
 from shared.hosts.job import JobOutcome, JobRequest
@@ -36,6 +39,7 @@ from tests.support.lake.tables import own_lake
 from tests.support.lake.writing import write
 from tests.support.registry.versions import register_version
 from tests.support.scoring.small_bundle import small_bundle
+from tests.support.servers import FunctionProcess
 from tests.support.transactions import body
 
 DAY_MS = 86_400_000
@@ -217,3 +221,18 @@ def test_there_is_nothing_to_weigh_or_to_roll_back(lake: Lake, model: str, mlflo
     assert (refused.kind, refused.reason) == ("refused", f"{model} has no previous version")
     nothing = ask()  # no table at all yet
     assert nothing.result["reasons"] == ["0 matured frauds among 0 transactions that both scored; 50 are asked for"]
+
+
+def test_the_command_line_asks_the_function_and_reads_its_record(
+    lake: Lake, model: str, mlflow_uri: str, tmp_path: Path
+) -> None:
+    names = ("FRAUD_", "AWS_", "MLFLOW_", "KAFKA_")
+    environment = {name: value for name, value in os.environ.items() if name.startswith(names)}
+    with FunctionProcess.under_uvicorn("promote", tmp_path / "function", environment) as function:
+        function.wait("/health/readiness")
+        with pytest.raises(CommandFailed, match="promote answered 400: .* has no previous version"):
+            asking.ask("promote", {"action": "rollback"}, function.url)
+        record = asking.ask("promote", {}, function.url)
+        assert record.outputs["verdict"] == "kept"
+        assert record.trigger.kind == "manual"
+        assert function.metrics()['fraud_promotion_runs_total{verdict="kept"}'] == 1
