@@ -24,6 +24,7 @@ from shared.lake.schema import DAY, EVENT_TIME, FEATURE_PREFIX, TableName, featu
 
 HOUR_MS: Final = 3_600_000
 USUAL_DAYS: Final = 7
+MOST_ROWS: Final = 200_000
 _FOR_EVER: Final = np.iinfo(np.int64).max
 _COLUMNS: Final = (
     EVENT_TIME, "card_id", "score", "decision", "model_version", "degraded", "catalogue_version", "arrival"
@@ -45,7 +46,8 @@ class Window:
     Attributes:
         start_ms: Its start, UTC milliseconds.
         end_ms: Its end, which is no longer in it.
-        sample: What is compared: whole decisions under the newest catalogue in the window.
+        sample: What is compared: whole decisions under the newest catalogue in the window; of more than 200,000 an even
+            sample.
         rows: All decisions in it.
         degraded: Those made without the card's history; an outage is no drift.
         other_catalogue: Those made under an older catalogue of features.
@@ -135,21 +137,35 @@ def read_window(
     present = tuple(name for name in names if feature_column(name) in there)
     columns = [*_COLUMNS, *(feature_column(name) for name in present), *({_CONTROL} & there)]
     inside = (pc.field(EVENT_TIME) >= start_ms) & (pc.field(EVENT_TIME) < end_ms)
-    table = dataset.to_table(columns=columns, filter=inside)
-    degraded = int(pc.sum(table.column("degraded")).as_py() or 0)
-    whole = table.filter(pc.invert(table.column("degraded")))
+    rows = dataset.count_rows(filter=inside)
+    degraded = dataset.count_rows(filter=inside & pc.field("degraded"))
+    whole = _even_sample(dataset, columns, inside & ~pc.field("degraded"), rows - degraded)
     newest = _newest_catalogue(whole)
     kept = whole.filter(pc.equal(whole.column("catalogue_version"), newest)) if newest else whole
     return Window(
         start_ms=start_ms,
         end_ms=end_ms,
         sample=_sample(kept, present, model_version, stream_start_ms),
-        rows=len(table),
+        rows=rows,
         degraded=degraded,
         other_catalogue=len(whole) - len(kept),
         usual_rows=_usual_rows(lake, start_ms, end_ms, stream_start_ms),
         features=present,
     )
+
+
+def _even_sample(dataset: Any, columns: Sequence[str], wanted: Any, rows: int) -> pa.Table:
+    """Read the wanted rows, or of too many an even sample that is the same each time: effects do not need them all."""
+    share = min(1.0, MOST_ROWS / max(rows, 1))
+    batches = []
+    for batch in dataset.to_batches(columns=columns, filter=wanted):
+        if share < 1:
+            # Fibonacci hashing (Knuth, The Art of Computer Programming 3, 6.4) of the moment of the decision.
+            mixed = batch.column("arrival").to_numpy().astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+            batch = batch.filter(pa.array((mixed >> np.uint64(40)) < share * 2**24))  # noqa: PLW2901 - the kept part
+        batches.append(batch)
+    schema = pa.schema([dataset.schema.field(name) for name in columns])
+    return pa.Table.from_batches(batches, schema=schema)
 
 
 def _sample(table: pa.Table, names: Sequence[str], model_version: str, stream_start_ms: int) -> Sample:

@@ -77,11 +77,12 @@ def read_pairs(lake: Tables, champion: str, challenger: str, *, as_of_ms: int, d
         span,
         pc.field("label_time_ms") <= as_of_ms,
     )
-    return _pairs(joined, labels, as_of_ms - horizon_ms)
+    return _pairs(_with_labels(joined, labels), as_of_ms - horizon_ms)
 
 
-def _pairs(joined: pa.Table, labels: pa.Table, matured_before_ms: int) -> Pairs:
-    labelled, is_fraud = _known_labels(joined, labels)
+def _pairs(joined: pa.Table, matured_before_ms: int) -> Pairs:
+    labelled = joined.column("is_fraud").is_valid().to_numpy(zero_copy_only=False)
+    is_fraud = joined.column("is_fraud").fill_null(False).to_numpy(zero_copy_only=False)
     decision = _texts(joined, "champion_decision")
     kept, weight, silent, decision = _fair(joined, decision)
     old_enough = joined.column(EVENT_TIME).to_numpy() <= matured_before_ms
@@ -96,14 +97,19 @@ def _pairs(joined: pa.Table, labels: pa.Table, matured_before_ms: int) -> Pairs:
     )
 
 
-def _known_labels(joined: pa.Table, labels: pa.Table) -> tuple[Bools, Bools]:
-    """Return which rows have a label, and what the latest one says."""
+def _with_labels(joined: pa.Table, labels: pa.Table) -> pa.Table:
+    """Add `is_fraud`, which is what the latest label says, and null without one."""
     ordered = labels.sort_by([("label_time_ms", "ascending"), ("arrival", "ascending")])
     keys = zip(ordered.column("card_id").to_pylist(), ordered.column("transaction_id").to_pylist(), strict=True)
     latest = dict(zip(keys, ordered.column("is_fraud").to_pylist(), strict=True))
-    rows = zip(joined.column("card_id").to_pylist(), joined.column("transaction_id").to_pylist(), strict=True)
-    found = [latest.get(row) for row in rows]
-    return np.array([one is not None for one in found], bool), np.array([bool(one) for one in found], bool)
+    known = pa.table(
+        {
+            "card_id": pa.array([card for card, _ in latest], pa.string()),
+            "transaction_id": pa.array([transaction for _, transaction in latest], pa.string()),
+            "is_fraud": pa.array(latest.values(), pa.bool_()),
+        }
+    )
+    return joined.join(known, ["card_id", "transaction_id"], join_type="left outer")
 
 
 def _fair(joined: pa.Table, decision: npt.NDArray[np.str_]) -> tuple[Bools, Floats, Bools, npt.NDArray[np.str_]]:

@@ -230,7 +230,7 @@ def test_the_command_line_asks_the_function_and_reads_its_record(
     environment = {name: value for name, value in os.environ.items() if name.startswith(names)}
     with FunctionProcess.under_uvicorn("promote", tmp_path / "function", environment) as function:
         function.wait("/health/readiness")
-        with pytest.raises(CommandFailed, match="promote answered 400: .* has no previous version"):
+        with pytest.raises(CommandFailed, match=r"promote answered 400: .* has no previous version"):
             asking.ask("promote", {"action": "rollback"}, function.url)
         record = asking.ask("promote", {}, function.url)
         assert record.outputs["verdict"] == "kept"
