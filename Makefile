@@ -106,6 +106,12 @@ images: ## Build the container image of each function (needs a Docker engine)
 verify-archiver: $(INSTALLED) ## Kill the archiver at 50 random moments under load, compare the lake event by event (5 minutes)
 	$(BIN)/python -m tests.e2e.verify_archiver $(ARGS)
 
+verify-drift: $(INSTALLED) ## Count the drift function's false alarms and finds on simulated windows (5 minutes)
+	$(BIN)/python -m tests.e2e.verify_drift $(ARGS)
+
+verify-swap: $(INSTALLED) ## Swap the running system's champion under 300 TPS, check every answer (3 minutes)
+	$(BIN)/python -m tests.e2e.verify_swap $(ARGS)
+
 lock: $(INSTALLED) ## Resolve all dependencies anew: requirements.lock and Kafka's jars
 	@$(uv_settings); \
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --python-version 3.11 \
