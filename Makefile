@@ -90,6 +90,8 @@ verify-features: $(INSTALLED) ## Compare both engines and the oracle on EVENTS=1
 	$(BIN)/python -m tests.verification.verify_features --events $(EVENTS) $(if $(SEED),--seed $(SEED)) $(ARGS)
 bench-features: $(INSTALLED) ## Measure the feature engines by size of card and of history (no running system needed)
 	$(BIN)/python -m tests.benchmarks.features $(ARGS)
+bench-train: $(INSTALLED) ## Measure one fit on 1.75 million transactions (5 minutes; keeps its rows in .fraud/bench-train)
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m tests.benchmarks.training .fraud/bench-train $(ARGS)
 
 verify-faults: $(INSTALLED) ## Kill processes of the running system 70 times under 50 TPS, check every promise (10 minutes)
 	$(BIN)/python -m tests.e2e.verify_faults $(ARGS)
@@ -103,6 +105,12 @@ images: ## Build the container image of each function (needs a Docker engine)
 
 verify-archiver: $(INSTALLED) ## Kill the archiver at 50 random moments under load, compare the lake event by event (5 minutes)
 	$(BIN)/python -m tests.e2e.verify_archiver $(ARGS)
+
+verify-drift: $(INSTALLED) ## Count the drift function's false alarms and finds on simulated windows (5 minutes)
+	$(BIN)/python -m tests.e2e.verify_drift $(ARGS)
+
+verify-swap: $(INSTALLED) ## Swap the running system's champion under 300 TPS, check every answer (3 minutes)
+	$(BIN)/python -m tests.e2e.verify_swap $(ARGS)
 
 lock: $(INSTALLED) ## Resolve all dependencies anew: requirements.lock and Kafka's jars
 	@$(uv_settings); \

@@ -9,8 +9,7 @@ import base64
 import binascii
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote, unquote_to_bytes
 
 import orjson
@@ -49,8 +48,7 @@ class PoisonEvent(ValueError):
         super().__init__(mask_card_numbers(reason)[:_MAX_REASON])
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """A CloudEvent whose data is JSON.
 
     Attributes:

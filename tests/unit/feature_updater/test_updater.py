@@ -161,7 +161,7 @@ class TestTogether:
         assert [[one.transaction_id for one in batch] for batch in store.batches] == [["a", "b", "a"]]
         assert change.of("fraud_feature_updates_total", status="new") == 2
         assert change.of("fraud_feature_updates_total", status="seen") == 1
-        assert change.total("fraud_feature_labels_total") == 1
+        assert change.of("fraud_feature_labels_total", outcome="applied") == 1
         counted = {"type": cloudevents.TRANSACTION, "outcome": "done"}
         assert change.of("fraud_events_handled_total", **counted) == 3
 
