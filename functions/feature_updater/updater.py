@@ -1,10 +1,12 @@
 """Applying events to the feature store."""
 
 import asyncio
+from collections import Counter as Counting
 from collections.abc import Awaitable, Sequence
 from typing import Final, Protocol, TypeVar
 
 from prometheus_client import Counter
+from pydantic import ValidationError
 from redis.exceptions import RedisError
 
 from shared.batching import Batcher, Overloaded
@@ -14,8 +16,8 @@ from shared.contracts.event_time import now_milliseconds
 from shared.contracts.label import Label
 from shared.contracts.transaction import Transaction
 from shared.features.catalogue import Settings
-from shared.features.online import FeatureRead, LabelOutcome
-from shared.hosts.outcome import ServiceAway
+from shared.features.online import FeatureRead, LabelOutcome, ReadStatus
+from shared.hosts.outcome import Handled, Outcome, ServiceAway, poisoned
 
 Answer = TypeVar("Answer")
 UPDATES: Final = Counter("fraud_feature_updates_total", "Transaction events applied to the feature store.", ["status"])
@@ -30,6 +32,9 @@ class FeatureStore(Protocol):
 
     async def label(self, labels: Sequence[Label]) -> list[LabelOutcome]:
         """Take in labels; what is known already changes nothing."""
+
+    async def record(self, transactions: Sequence[Transaction]) -> list[ReadStatus]:
+        """The same without reading their features."""
 
 
 class Updater:
@@ -62,16 +67,45 @@ class Updater:
         else:
             raise PoisonEvent(f"expected an event of type {cloudevents.TRANSACTION} or {cloudevents.LABEL}")
 
-    async def _apply(self, event: Event) -> None:
+    async def handle_together(self, events: Sequence[Event]) -> list[Handled]:
+        """Apply several events, the transactions among them in one round trip, and say what came of each.
+
+        Raises:
+            ServiceAway: The feature store did not answer in time.
+        """
+        handled: list[Handled] = []
+        transactions: list[Transaction] = []
+        for event in events:
+            try:
+                if event.type == cloudevents.TRANSACTION:
+                    transactions.append(self._transaction(event))
+                else:
+                    await self.handle(event)
+                handled.append(Handled(Outcome.DONE))
+            except (PoisonEvent, ValidationError) as error:
+                handled.append(poisoned(error))
+        statuses = await _in_time(self._record_all(transactions)) if transactions else []
+        for status, number in Counting(statuses).items():
+            UPDATES.labels(status.name.lower()).inc(number)
+        return handled
+
+    def _transaction(self, event: Event) -> Transaction:
         transaction = Transaction.from_event(event.data)
         if self._settings.refuses(transaction.event_time_ms, now_milliseconds()):
             raise PoisonEvent("timestamp: lies too far ahead of the clock")
-        read = await _in_time(self._transactions.submit(transaction))
+        return transaction
+
+    async def _apply(self, event: Event) -> None:
+        read = await _in_time(self._transactions.submit(self._transaction(event)))
         UPDATES.labels(read.status.name.lower()).inc()
 
     async def _record(self, transactions: Sequence[Transaction]) -> list[FeatureRead]:
         async with asyncio.timeout(self._timeout):
             return await self._store.record_and_read(transactions)
+
+    async def _record_all(self, transactions: Sequence[Transaction]) -> list[ReadStatus]:
+        async with asyncio.timeout(self._timeout):
+            return await self._store.record(transactions)
 
     async def _label(self, labels: Sequence[Label]) -> list[LabelOutcome]:
         async with asyncio.timeout(self._timeout):

@@ -59,7 +59,8 @@ def compose(
         catalogue,
     )
     batcher = Batcher(
-        decider.decide,
+        decider.read,
+        decider.conclude,
         max_waiting=settings.fraud_queue_length,
         deadline_seconds=settings.fraud_queue_deadline_ms / 1e3,
     )

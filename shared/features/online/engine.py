@@ -83,6 +83,19 @@ class OnlineFeatures:
             await self._tell(transactions, calls, cards)
         return [self._protocol.finish(card, merchant) for card, merchant in zip(cards, numbers, strict=True)]
 
+    async def record(self, transactions: Sequence[Transaction]) -> list[ReadStatus]:
+        """Record transactions in the order given, at their cards and merchants; for callers that need no features.
+
+        Raises:
+            ValueError: A transaction cannot be recorded (time or amount out of range); none was.
+            redis.exceptions.RedisError: The store did not answer; some transactions may have been recorded.
+        """
+        calls = [pack(transaction) for transaction in transactions]
+        cards = self._opened(calls, await self._call([(self._card.digest, b"1", *call.command) for call in calls]))
+        if self._merchants.aggregates:
+            await self._tell(transactions, calls, cards)
+        return [card.status for card in cards]
+
     async def label(self, labels: Sequence[Label]) -> list[LabelOutcome]:
         """Take in labels in the order given, in one round trip. Taken in again, a label changes nothing.
 

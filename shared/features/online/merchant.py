@@ -119,7 +119,7 @@ class Merchants:
 
     def numbers(self, replies: Sequence[bytes]) -> list[Raw]:
         """The numbers of each transaction in the replies of reads, in the order of `aggregates`."""
-        return list(self._doubles.iter_unpack(b"".join(replies)))
+        return [tuple(map(int, numbers)) for numbers in self._doubles.iter_unpack(b"".join(replies))]
 
     def record(self, calls: Sequence[Call]) -> Command:
         """The call that records packed transactions at their merchants."""

@@ -27,6 +27,7 @@ class FakeStore:
         labels: What came in by `label`.
         before_answer: Called in the middle of a call.
         too_late: Ids to be answered as too late.
+        cut: Ids to be answered as cut.
     """
 
     def __init__(self) -> None:
@@ -34,6 +35,7 @@ class FakeStore:
         self.answer_when: asyncio.Event | None = None
         self.before_answer: Callable[[], None] = lambda: None
         self.too_late: set[str] = set()
+        self.cut: set[str] = set()
         self.batches: list[list[Transaction]] = []
         self.calls = 0
         self.cards: dict[str, dict[str, Transaction]] = {}
@@ -62,6 +64,9 @@ class FakeStore:
         self.labels += labels
         return outcomes
 
+    async def record(self, transactions: Sequence[Transaction]) -> list[ReadStatus]:
+        return [read.status for read in await self.record_and_read(transactions)]
+
     def request_only_vector(self, transaction: Transaction) -> tuple[FeatureValue, ...]:
         subject = subject_of(transaction)
         return tuple(finish((), subject) for finish in self._finishers)
@@ -74,7 +79,7 @@ class FakeStore:
         status = ReadStatus.NEW if first is transaction else ReadStatus.SEEN
         if first.to_wire() != transaction.to_wire():
             status = ReadStatus.CONFLICT
-        return FeatureRead(self._vector(first, list(known.values())), status)
+        return FeatureRead(self._vector(first, list(known.values())), status, transaction.transaction_id in self.cut)
 
     def _vector(self, transaction: Transaction, known: Sequence[Transaction]) -> tuple[FeatureValue, ...]:
         total = sum(one.amount_minor for one in known)
