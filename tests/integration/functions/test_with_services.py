@@ -112,6 +112,40 @@ class TestUpdater:
         assert deliver(updater, transaction_event(transaction_id="during")) == 202
         assert self.count(store, transaction_id="during") == 2
 
+    def test_labels_make_the_risk_of_their_merchant(self, updater: FunctionProcess, store: Valkey) -> None:
+        def label(**changes: object) -> Event:
+            data = {
+                "transaction_id": "tx-0",
+                "card_id": "card-1",
+                "merchant_id": "m-1",
+                "event_time": "2026-01-15T12:30:45.250Z",
+                "is_fraud": True,
+                "label_time": "2026-01-20T08:00:00Z",
+                "source": "chargeback",
+                **changes,
+            }
+            return Event(id="label", source="/test", type=cloudevents.LABEL, data=json.dumps(data).encode())
+
+        def risk() -> object:
+            async def read() -> object:
+                async with Redis.from_url(store.url) as client:
+                    one = transaction(transaction_id="later", timestamp="2026-01-23T00:00:00Z")
+                    [found] = await OnlineFeatures(client).record_and_read([one])
+                    return dict(zip(CATALOGUE.names, found.values, strict=True))["merchant_risk_1d"]
+
+            return asyncio.run(read())
+
+        for event in (label(), *[transaction_event(transaction_id=f"tx-{number}") for number in range(4)], label()):
+            assert deliver(updater, event) == 202
+        assert risk() == 0.25
+        assert deliver(updater, label(is_fraud=False, label_time="2026-01-21T08:00:00Z", source="analyst")) == 202
+        assert risk() == 0.0
+        metrics = updater.metrics()
+        outcomes = {
+            name: metrics[f'fraud_feature_labels_total{{outcome="{name}"}}'] for name in ("waiting", "known", "applied")
+        }
+        assert outcomes == {"waiting": 1, "known": 1, "applied": 1}
+
     @pytest.mark.parametrize("name", ["knative/label_binary", "knative/label_structured"])
     def test_takes_labels(self, updater: FunctionProcess, name: str) -> None:
         request = payload(name).request
