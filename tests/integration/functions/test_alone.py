@@ -40,7 +40,9 @@ def test_the_readme_has_a_command_for_every_function() -> None:
     assert set(readme_commands()) == functions
 
 
-@pytest.mark.parametrize("function", ["scorer", "feature_updater", "shadow_scorer", "train", "archiver"])
+@pytest.mark.parametrize(
+    "function", ["scorer", "feature_updater", "shadow_scorer", "train", "archiver", "drift", "promote"]
+)
 def test_runs_by_the_readmes_command(function: str, tmp_path: Path) -> None:
     command = readme_commands()[function]
     port = free_port()
