@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
-from functions.archiver.settings import ArchiverSettings
-from functions.archiver.work import Work, work
+from functions.archiver.process import Run, run_in_process
 from shared.contracts import cloudevents
 from shared.contracts.cloudevents import Event, PoisonEvent
 from shared.hosts.http_events import EventEndpoint
 from shared.hosts.outcome import ServiceAway
-from shared.lake.settings import LakeSettings
 from shared.runs.record import Trigger
-
-EVERY = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -24,7 +19,7 @@ class ComposedArchiver:
     """A composed archiver, one face for each kind of host."""
 
     endpoint: EventEndpoint
-    work: Work
+    run: Run
 
     def invoke(self, _event: Any) -> dict[str, Any]:
         """Handle a schedule's invocation (AWS Lambda); returns what was archived.
@@ -32,14 +27,11 @@ class ComposedArchiver:
         Raises:
             ServiceAway: Kafka or the lake is away; Lambda invokes again.
         """
-        return self.work(Trigger(kind="schedule"))
+        return self.run(Trigger(kind="schedule"))
 
 
-def compose(
-    settings: ArchiverSettings | None = None, lake: LakeSettings | None = None, run: Work | None = None
-) -> ComposedArchiver:
-    """Put an archiver together; what is not handed in is made from the settings. Connects to nothing yet."""
-    run = run or work(settings or ArchiverSettings(), lake or LakeSettings(), EVERY)
+def compose(run: Run = run_in_process) -> ComposedArchiver:
+    """Put an archiver together. Connects to nothing yet."""
     one_at_a_time = asyncio.Lock()
 
     async def handle(event: Event) -> None:

@@ -1,5 +1,8 @@
-"""What the archiver shows of itself."""
+"""What the archiver shows of itself. Runs count in their own process, and the function adds up what they counted."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
 from typing import Final
 
 from prometheus_client import Counter, Gauge
@@ -13,7 +16,53 @@ CONFLICTS: Final = Counter("fraud_archive_conflicts_total", "Commits that anothe
 UNREAD: Final = Counter(
     "fraud_archive_expired_total", "Records that the topic's retention removed before they were archived.", ["table"]
 )
+FILES_COMPACTED: Final = Counter("fraud_archive_compacted_files_total", "Small files made into larger ones.", ["table"])
 LAG: Final = Gauge("fraud_archive_lag_records", "Records that a run left on the topic.", ["table"])
 LAST: Final = Gauge("fraud_archive_last_run_seconds", "When the topics were last drained, Unix time.")
-FILES_COMPACTED: Final = Counter("fraud_archive_compacted_files_total", "Small files made into larger ones.", ["table"])
-"""Also: fraud_runs_total{function="archiver"} and its kin in `shared.runs.recorder`."""
+PARITY_CHECKED: Final = Counter("fraud_feature_parity_checked_total", "Decisions recomputed from the raw events.")
+PARITY_MISMATCH: Final = Counter(
+    "fraud_feature_parity_mismatch_total", "Decisions whose vector no possible history explains.", ["feature"]
+)
+PARITY_UNDECIDABLE: Final = Counter(
+    "fraud_feature_parity_undecidable_total", "Decisions that differ, with too many possible histories to try."
+)
+
+_ALL: Final[tuple[Counter | Gauge, ...]] = (
+    ROWS,
+    DUPLICATES,
+    POISON,
+    CONFLICTS,
+    UNREAD,
+    FILES_COMPACTED,
+    LAG,
+    LAST,
+    PARITY_CHECKED,
+    PARITY_MISMATCH,
+    PARITY_UNDECIDABLE,
+)
+
+Sample = tuple[str, dict[str, str], float]
+"""Name, labels, value."""
+
+
+def samples() -> list[Sample]:
+    """What this process has counted."""
+    return [
+        (one.name, one.labels, one.value)
+        for metric in _ALL
+        for family in metric.collect()
+        for one in family.samples
+        if not one.name.endswith("_created")
+    ]
+
+
+def add(counted: Iterable[Sample]) -> None:
+    """Add what another process has counted; a gauge takes its value."""
+    metrics = {family.name: metric for metric in _ALL for family in metric.describe()}
+    for name, labels, value in counted:
+        metric = metrics[name.removesuffix("_total")]
+        child = metric.labels(**labels) if labels else metric
+        if isinstance(child, Counter):
+            child.inc(value)
+        else:
+            child.set(value)

@@ -1,4 +1,4 @@
-"""The check of parity after a drain, now and then, in a process of its own: its memory goes back when it is done."""
+"""The check of parity after a drain, now and then, in a process of its own that it cannot take the run down with."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import orjson
-from prometheus_client import Counter
 
+from functions.archiver import metrics
 from functions.archiver.settings import ArchiverSettings
-from shared.lake.settings import LakeSettings
 from shared.parity.evidence import FUNCTION
 from shared.runs.record import Trigger
 from shared.runs.recorder import Recorder
@@ -20,13 +19,6 @@ from shared.runs.store import RunStore
 
 _log = logging.getLogger(__name__)
 
-CHECKED: Final = Counter("fraud_feature_parity_checked_total", "Decisions recomputed from the raw events.")
-MISMATCH: Final = Counter(
-    "fraud_feature_parity_mismatch_total", "Decisions whose vector no possible history explains.", ["feature"]
-)
-UNDECIDABLE: Final = Counter(
-    "fraud_feature_parity_undecidable_total", "Decisions that differ, with too many possible histories to try."
-)
 _MODULE: Final = "functions.archiver.parity_job"
 _TIMEOUT: Final = timedelta(minutes=8)
 _FIRST_STRETCH: Final = timedelta(hours=1)
@@ -43,13 +35,11 @@ class Parity:
 
     Args:
         settings: Share, rhythm and bound.
-        lake: Where the events are.
         store: Where runs are kept; the last one says how far the check has come.
     """
 
-    def __init__(self, settings: ArchiverSettings, lake: LakeSettings, store: RunStore) -> None:
+    def __init__(self, settings: ArchiverSettings, store: RunStore) -> None:
         self._settings = settings
-        self._lake = lake
         self._store = store
         self._every = timedelta(minutes=settings.fraud_parity_every_minutes)
         self._recorder = Recorder(store, FUNCTION, longest=2 * _TIMEOUT)
@@ -94,10 +84,10 @@ class Parity:
                     f"{report['decisions_wrong']} of {report['checked']} decisions differ from the raw events in "
                     + ", ".join(report["mismatches"])
                 )
-        CHECKED.inc(report["checked"])
-        UNDECIDABLE.inc(report["undecidable"])
+        metrics.PARITY_CHECKED.inc(report["checked"])
+        metrics.PARITY_UNDECIDABLE.inc(report["undecidable"])
         for feature, count in report["mismatches"].items():
-            MISMATCH.labels(feature).inc(count)
+            metrics.PARITY_MISMATCH.labels(feature).inc(count)
         if report["decisions_wrong"]:
             _log.error("features differ from the raw events: %s", report["wrong"])
 

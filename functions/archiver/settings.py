@@ -13,7 +13,7 @@ class ArchiverSettings(BaseSettings):
     fraud_archive_seconds: float = Field(
         default=45.0, gt=0, description="Longest time of one run's draining; what is left waits for the next run."
     )
-    fraud_archive_rows: int = Field(default=20_000, gt=0, description="Most records of one commit.")
+    fraud_archive_rows: int = Field(default=10_000, gt=0, description="Most records of one commit.")
     fraud_archive_bytes: int = Field(default=16_000_000, gt=0, description="Most bytes of the records of one commit.")
     fraud_archive_compact_files: int = Field(
         default=30, gt=1, description="Small files of one day from which on they are made one."

@@ -1,76 +1,58 @@
-"""One run: drain the topics, keep the tables in order, and now and then check features against the events.
-
-The libraries that this takes (Delta, Arrow, Kafka, boto3) are loaded with the first run, not at the function's start.
-"""
+"""One run: drain the topics, keep the tables in order, and now and then check features against the events."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
-from typing import Any, Final, TypeAlias
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
+from functions.archiver.archive import Archive
+from functions.archiver.parity import Parity
 from functions.archiver.settings import ArchiverSettings
-from shared.hosts.outcome import ServiceAway
-from shared.lake.errors import LakeAway
+from functions.archiver.topic import TopicReader
+from functions.archiver.upkeep import Upkeep
+from shared.bus.dead_letters import DeadLetterTopic
+from shared.lake.lake import Lake
+from shared.lake.objects import Objects
 from shared.lake.settings import LakeSettings
 from shared.runs.record import Trigger
+from shared.runs.recorder import Recorder
+from shared.runs.store import FOLDER, RunStore
 
-Work: TypeAlias = Callable[[Trigger], dict[str, Any]]
-"""Does one run and returns what came of it; raises `ServiceAway`."""
 _FUNCTION: Final = "archiver"
+_EVERY: Final = timedelta(minutes=1)
 _LONGEST: Final = timedelta(minutes=10)
 _RUNS_KEPT: Final = timedelta(days=14)
 
 
-def work(settings: ArchiverSettings, lake: LakeSettings, every: timedelta) -> Work:
-    """The archiver's work. It connects with its first run and stays connected."""
-    parts: _Parts | None = None
+class Work:
+    """The archiver's parts; connects with the first run and stays connected.
 
-    def run(trigger: Trigger) -> dict[str, Any]:
-        nonlocal parts
-        try:
-            if parts is None:
-                parts = _Parts(settings, lake, every)
-            return parts.run(trigger)
-        except LakeAway as away:
-            raise ServiceAway(str(away)) from away
+    Args:
+        settings: Bounds and rhythms.
+        lake_settings: Where the lake is.
+    """
 
-    return run
-
-
-class _Parts:
-    def __init__(self, settings: ArchiverSettings, lake_settings: LakeSettings, every: timedelta) -> None:
-        from functions.archiver.archive import Archive  # noqa: PLC0415
-        from functions.archiver.parity import Parity  # noqa: PLC0415
-        from functions.archiver.topic import TopicReader  # noqa: PLC0415
-        from functions.archiver.upkeep import Upkeep  # noqa: PLC0415
-        from shared.bus.dead_letters import DeadLetterTopic  # noqa: PLC0415
-        from shared.lake.lake import Lake  # noqa: PLC0415
-        from shared.lake.objects import Objects  # noqa: PLC0415
-        from shared.runs.recorder import Recorder  # noqa: PLC0415
-        from shared.runs.store import FOLDER, RunStore  # noqa: PLC0415
-
+    def __init__(self, settings: ArchiverSettings, lake_settings: LakeSettings) -> None:
         lake = Lake.open(lake_settings)
         servers = settings.kafka_bootstrap_servers
         self._archive = Archive(lake, TopicReader(servers), DeadLetterTopic(servers), settings)
         self._upkeep = Upkeep(lake, settings.fraud_archive_compact_files)
-        store = RunStore(Objects(lake_settings, FOLDER))
-        self._parity = Parity(settings, lake_settings, store)
-        self._recorder = Recorder(store, _FUNCTION, every=every, longest=_LONGEST)
-        self._store = store
-        self._pruned: date | None = None
+        self._store = RunStore(Objects(lake_settings, FOLDER))
+        self._parity = Parity(settings, self._store)
+        self._recorder = Recorder(self._store, _FUNCTION, every=_EVERY, longest=_LONGEST)
 
     def run(self, trigger: Trigger) -> dict[str, Any]:
+        """Do one run and return what came of it.
+
+        Raises:
+            ServiceAway: Kafka does not answer.
+            LakeAway: The lake does not.
+        """
         with self._recorder.record(trigger) as run:
             now = datetime.now(UTC)
             run.outputs["tables"] = self._archive.drain()
             run.outputs["compacted_files"] = self._upkeep.run(now)
             self._parity.run_if_due(now, run.run_id)
-            self._prune(now.date())
+            # Of over a thousand runs a day nobody reads the old ones.
+            self._store.prune(_FUNCTION, now.date() - _RUNS_KEPT)
         return run.outputs
-
-    def _prune(self, today: date) -> None:
-        """Once a day: of over a thousand runs a day nobody reads the old ones."""
-        if self._pruned != today:
-            self._store.prune(_FUNCTION, today - _RUNS_KEPT)
-            self._pruned = today

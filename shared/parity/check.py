@@ -14,6 +14,9 @@ Differences that are legitimate, and how they are told from faults:
 * The history before the lake's first record is unknown: decisions whose windows reach there are not checked.
 * A decision of another catalogue than this program's is not checked.
 
+An event that had stood on its topic for longer than `known.UPDATER_LAG_US` and is not in the vector is a mismatch: the
+updater is that far behind, and features lack what they should hold.
+
 Not told apart: a scorer that was killed after the store's step and before its journal, when nobody asks again. Then the
 store alone knows the transaction.
 """

@@ -24,6 +24,7 @@ from shared.bus import topics
 from shared.bus.dead_letters import DeadLetterTopic
 from shared.contracts import cloudevents
 from shared.contracts.cloudevents import Event
+from shared.hosts.outcome import ServiceAway
 from shared.lake.lake import Lake
 from shared.lake.objects import Objects
 from shared.lake.schema import TABLES
@@ -31,6 +32,7 @@ from shared.runs.store import FOLDER, RunStore
 from tests.support.decisions import decision_event, features
 from tests.support.lake.tables import own_lake, write
 from tests.support.lake.traffic import Traffic, differences
+from tests.support.metrics import Change
 from tests.support.transactions import wire
 
 NOW_MS = 1_768_480_300_000
@@ -203,9 +205,22 @@ def test_records_that_expired_before_they_were_archived_leave_a_mark(lake: Lake)
     assert Sink(lake, TABLES["transactions"]).offset(3) == 17
 
 
-def test_a_run_is_recorded(lake: Lake, kafka_bootstrap: str) -> None:
-    settings = ArchiverSettings(kafka_bootstrap_servers=kafka_bootstrap)
-    outputs = compose(settings, lake.settings).invoke({})
+def test_a_run_is_recorded_and_counted(
+    lake: Lake, kafka_bootstrap: str, s3_environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Traffic(kafka_bootstrap, seed=5).send(3)
+    for name, value in s3_environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka_bootstrap)
+    monkeypatch.setenv("FRAUD_LAKE_URI", lake.settings.fraud_lake_uri)
+    change = Change()
+    outputs = compose().invoke({})
+    rows = outputs["tables"]["decisions"]["rows"]
+    assert rows > 0
+    assert change.of("fraud_archive_rows_total", table="decisions") == rows
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    with pytest.raises(ServiceAway, match="Kafka does not answer"):
+        compose().invoke({})
     runs = list(RunStore(Objects(lake.settings, FOLDER)).latest("archiver"))
-    assert [(run.outcome, run.trigger.kind) for run in runs] == [("done", "schedule")]
-    assert runs[0].outputs == outputs
+    assert [(run.outcome, run.trigger.kind) for run in runs] == [("failed", "schedule"), ("done", "schedule")]
+    assert runs[1].outputs == outputs

@@ -15,8 +15,12 @@ from collections.abc import Callable
 from typing import Any
 
 from functions.archiver import archive, sink, upkeep
-from functions.archiver.composition import compose
+from functions.archiver.settings import ArchiverSettings
+from functions.archiver.work import Work
 from shared.hosts.outcome import ServiceAway
+from shared.lake.errors import LakeAway
+from shared.lake.settings import LakeSettings
+from shared.runs.record import Trigger
 
 PLACES: dict[str, tuple[Any, str, bool]] = {
     "reading": (archive.TopicReader, "read", False),
@@ -67,11 +71,11 @@ def main() -> None:
         nowhere = threading.Timer(20, os._exit, [NEVER_REACHED])
         nowhere.daemon = True
         nowhere.start()
-    archiver = compose()
+    archiver = Work(ArchiverSettings(), LakeSettings())
     while True:
         try:
-            tables = archiver.invoke({})["tables"]
-        except ServiceAway as away:
+            tables = archiver.run(Trigger(kind="schedule"))["tables"]
+        except (ServiceAway, LakeAway) as away:
             print(away, file=sys.stderr)
             time.sleep(0.2)
             continue
