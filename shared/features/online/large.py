@@ -71,6 +71,7 @@ def _common(aggregates: Sequence[Aggregate], limits: Limits) -> dict[str, str]:
         "SMALL_REF_FORMAT": f"I{SMALL_REF_BYTES}" * len(STORED_TEXTS),
         "RECORD": str(layout.SMALL_RECORD_BYTES),
         "VERSION": str(layout.VERSION_BYTES),
+        "TIED": str(layout.TIED_BYTES),
         "ROOT_HEAD": str(layout.ROOT_HEAD_BYTES),
         "ROOT_ENTRY": str(layout.ROOT_ENTRY_BYTES),
         "ROOT_BASE": layout.ROOT_BASE_FORMAT,

@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from shared.contracts.decision import FeatureValue
+from shared.contracts.label import Label
 from shared.contracts.transaction import Transaction
 from shared.features.catalogue import CATALOGUE
-from shared.features.online import FeatureRead
+from shared.features.online import FeatureRead, LabelOutcome
 from shared.features.online.wire import ReadStatus, subject_of
 from shared.features.values import request_finishers
 
@@ -23,6 +24,7 @@ class FakeStore:
         error: Raised by each call while it is set.
         answer_when: While set, calls wait for it.
         batches: Transactions of each call that was answered.
+        labels: What came in by `label`.
         before_answer: Called in the middle of a call.
         too_late: Ids to be answered as too late.
         cut: Ids to be answered as cut.
@@ -37,6 +39,7 @@ class FakeStore:
         self.batches: list[list[Transaction]] = []
         self.calls = 0
         self.cards: dict[str, dict[str, Transaction]] = {}
+        self.labels: list[Label] = []
         self._finishers = request_finishers(CATALOGUE)
 
     async def record_and_read(self, transactions: Sequence[Transaction]) -> list[FeatureRead]:
@@ -50,6 +53,19 @@ class FakeStore:
         self.before_answer()
         self.batches.append(list(transactions))
         return [self._read(transaction) for transaction in transactions]
+
+    async def label(self, labels: Sequence[Label]) -> list[LabelOutcome]:
+        self.calls += 1
+        if self.error is not None:
+            raise self.error
+        if self.answer_when is not None:
+            await self.answer_when.wait()
+        outcomes = [LabelOutcome.KNOWN if label in self.labels else LabelOutcome.APPLIED for label in labels]
+        self.labels += labels
+        return outcomes
+
+    async def record(self, transactions: Sequence[Transaction]) -> list[ReadStatus]:
+        return [read.status for read in await self.record_and_read(transactions)]
 
     def request_only_vector(self, transaction: Transaction) -> tuple[FeatureValue, ...]:
         subject = subject_of(transaction)
