@@ -86,9 +86,7 @@ def replay(stream: Sequence[Tx | Label]) -> str:
 
 def history_answers(stream: Sequence[Tx | Label], catalogue: Catalogue = CATALOGUE) -> list[Answer]:
     """What the history engine answers for a stream in arrival order."""
-    history = HistoryFeatures(catalogue, threads=1)
-    history._config["enable_progress_bar"] = False  # it would be drawn into what the tests print
-    rows = history.table(*history_tables(stream)).to_pylist()
+    rows = HistoryFeatures(catalogue, threads=1).table(*history_tables(stream)).to_pylist()
     return [(row["status"], {name: row[name] for name in catalogue.names}) for row in rows]
 
 
