@@ -2,8 +2,6 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup up down status test check format bench bench-streams verify-features verify-faults verify-hostile images lock clean
-.PHONY: help setup up down status test check format bench bench-features verify-faults verify-hostile lock clean
 .PHONY: $(shell sed -nE 's/^([a-z-]+):.*\#\# .*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
 UV_VERSION := 0.13.9
@@ -88,8 +86,10 @@ bench-streams: $(INSTALLED) $(VENV)-bench/.installed ## Measure: from Kafka into
 EVENTS ?= 1000000
 verify-features: $(INSTALLED) ## Compare both engines and the oracle on EVENTS=1000000 decisions (SEED=n; 15 minutes)
 	$(BIN)/python -m tests.verification.verify_features --events $(EVENTS) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
 bench-features: $(INSTALLED) ## Measure the feature engines by size of card and of history (no running system needed)
 	$(BIN)/python -m tests.benchmarks.features $(ARGS)
+
 bench-train: $(INSTALLED) ## Measure one fit on 1.75 million transactions (5 minutes; keeps its rows in .fraud/bench-train)
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m tests.benchmarks.training .fraud/bench-train $(ARGS)
 

@@ -1,3 +1,5 @@
+-- Progress is told to the caller, not drawn into what a program prints.
+SET enable_progress_bar = false;
 -- The nearest double of a natural number, rounded once: the plain cast rounds its high and low halves apart.
 CREATE OR REPLACE TEMP MACRO excess_bits(v) AS floor(log2(v::DOUBLE))::INTEGER - 60;
 -- Whether an event time is at night.
