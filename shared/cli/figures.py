@@ -39,6 +39,8 @@ class Figures:
         events_dropped: Events lost beyond a function's buffer.
         memory_bytes: Proportional set size of all processes, the supervisor's included.
         models: One entry per aliased version: version, aliases.
+        drift: Outputs of the last run of the drift function; None when it has not run.
+        promotion: The same of the promote function.
         problems: Sources that did not answer, and why.
     """
 
@@ -55,6 +57,8 @@ class Figures:
     events_dropped: int | None
     memory_bytes: int
     models: list[dict[str, Any]] | None
+    drift: dict[str, Any] | None
+    promotion: dict[str, Any] | None
     problems: list[str]
 
     def document(self) -> dict[str, Any]:
@@ -94,12 +98,13 @@ async def collect(state: StackState) -> Figures:
 
     problems: list[str] = []
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS)) as http:
-        status, scorer, shadow, topics, models = await asyncio.gather(
+        status, scorer, shadow, topics, models, runs = await asyncio.gather(
             _json(http, f"{state.admin_url}/status", problems),
             _text(http, f"{state.admin_url}/services/{_SCORER}/metrics", problems),
             _text(http, f"{state.admin_url}/services/{_SHADOW}/metrics", problems),
             _topic_sizes(state.kafka, problems),
             _models(state.mlflow_uri, problems),
+            asyncio.to_thread(_last_runs, state, problems),
         )
     decisions = None if scorer is None else _decisions(scorer)
     functions = [] if status is None else _functions(status)
@@ -120,6 +125,8 @@ async def collect(state: StackState) -> Figures:
         events_dropped=int(sum(sum_metric(text, "fraud_events_dropped_total") for text in texts)) if texts else None,
         memory_bytes=memory,
         models=models,
+        drift=runs.get("drift"),
+        promotion=runs.get("promote"),
         problems=problems,
     )
 
@@ -266,3 +273,22 @@ async def _models(mlflow_uri: str, problems: list[str]) -> list[dict[str, Any]] 
         problems.append(f"MLflow at {mlflow_uri}: {error}")
         return None
     return [{"version": one.version, "aliases": list(one.aliases)} for one in versions if one.aliases]
+
+
+def _last_runs(state: StackState, problems: list[str]) -> dict[str, dict[str, Any]]:
+    """Outputs of the last run of each function that judges, where it has come to an end; blocking."""
+    from shared.cli.asking import lake_settings  # noqa: PLC0415
+    from shared.lake.errors import LakeAway  # noqa: PLC0415
+    from shared.lake.objects import Objects  # noqa: PLC0415
+    from shared.runs.store import FOLDER, RunStore  # noqa: PLC0415
+
+    found: dict[str, dict[str, Any]] = {}
+    try:
+        runs = RunStore(Objects(lake_settings(state.environment), FOLDER))
+        for function in ("drift", "promote"):
+            last = next((run for run in runs.latest(function) if run.outputs), None)
+            if last is not None:
+                found[function] = last.outputs
+    except LakeAway as away:
+        problems.append(f"S3 at {state.s3_url}: {away}")
+    return found

@@ -19,7 +19,23 @@ from shared.cli.output import EXIT_DONE, EXIT_FAILED, CommandFailed
 # In the order of `fraud --help`.
 _OWN: Final = {
     name: f"shared.cli.{name.replace('-', '')}"
-    for name in ("up", "down", "status", "logs", "load", "replay", "train", "models", "dead-letters")
+    for name in (
+        "up",
+        "down",
+        "status",
+        "logs",
+        "load",
+        "replay",
+        "train",
+        "drift",
+        "promote",
+        "rollback",
+        "models",
+        "runs",
+        "rerun",
+        "features",
+        "dead-letters",
+    )
 }
 _FUNCTIONS_GROUP: Final = "fraud.commands"
 

@@ -6,6 +6,7 @@ import os
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
+import orjson
 import typer
 
 from shared.cli.output import CommandFailed, console, fail, print_json
@@ -57,6 +58,8 @@ def describe(version: ModelVersion) -> dict[str, Any]:
         "aliases": list(version.aliases),
         "created": _created(version).isoformat(),
         **{name: _number(version.tags.get(name)) for name in _FIGURES},
+        "promotion": version.tags.get("promotion"),
+        "reasons": _reasons(version),
         "policy_version": version.tags.get("policy_version"),
         "catalogue_version": version.tags.get("catalogue_version"),
         "training_data": version.tags.get("training_data"),
@@ -69,14 +72,37 @@ def show_versions(versions: list[ModelVersion]) -> None:
     from rich.table import Table  # noqa: PLC0415 - only what prints a table pays for it
 
     table = Table(box=None, pad_edge=False)
-    for title in ("version", "alias", "average precision", "request only", "decline at", "review at", "created"):
-        table.add_column(title, justify="left" if title in ("alias", "created") else "right", no_wrap=True)
+    for title in (
+        "version",
+        "alias",
+        "average precision",
+        "request only",
+        "decline at",
+        "review at",
+        "created",
+        "verdict",
+    ):
+        table.add_column(title, justify="left" if title in ("alias", "created", "verdict") else "right", no_wrap=True)
     for version in versions:
         figures = [_number(version.tags.get(name)) for name in _FIGURES]
         written = ["-" if figure is None else f"{figure:.4f}" for figure in figures]
         created = f"{_created(version):%Y-%m-%d %H:%M} UTC"
-        table.add_row(version.version, ", ".join(version.aliases) or "-", *written, created)
+        table.add_row(
+            version.version, ", ".join(version.aliases) or "-", *written, created, version.tags.get("promotion", "-")
+        )
     console().print(table)
+    for version in versions:
+        for reason in _reasons(version):
+            console().print(f"version {version.version} {version.tags['promotion']}: {reason}")
+
+
+def _reasons(version: ModelVersion) -> list[str]:
+    """Why the version was promoted, kept, rejected or rolled back last."""
+    text = version.tags.get("promotion_reasons")
+    try:
+        return [] if text is None else [str(one) for one in orjson.loads(text)]
+    except orjson.JSONDecodeError:
+        return [str(text)]
 
 
 def _created(version: ModelVersion) -> datetime:

@@ -87,6 +87,8 @@ def _live(figures: Figures) -> Table:
         "events dropped": _text(figures.events_dropped),
         "memory": _mebibytes(figures.memory_bytes),
         "models": models or "-",
+        "drift": _drift(figures.drift),
+        "last promotion verdict": _promotion(figures.promotion),
         "first decision after": f"{figures.first_decision_seconds:.1f} s" if figures.first_decision_seconds else "-",
     }
     for row in rows.items():
@@ -104,3 +106,19 @@ def _percent(value: float | None, factor: float = 1.0) -> str:
 
 def _text(value: Any) -> str:
     return "-" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _drift(verdict: dict[str, Any] | None) -> str:
+    if verdict is None:
+        return "-"
+    if verdict["outcome"] == "no verdict":
+        return f"no verdict: {verdict['reason']}"
+    names = ", ".join(one["name"] for one in verdict["findings"])
+    return f"{verdict['outcome']}{f' ({names})' if names else ''} until {verdict['window_end']}, {verdict['report']}"
+
+
+def _promotion(outputs: dict[str, Any] | None) -> str:
+    if outputs is None:
+        return "-"
+    reason = outputs["reasons"][0] if outputs["reasons"] else ""
+    return reason if outputs["verdict"] is None else f"version {outputs['version']} {outputs['verdict']}: {reason}"

@@ -65,6 +65,7 @@ async def generate(
     *,
     watch: ReplicaWatch | None = None,
     on_second: OnSecond | None = None,
+    recorder: RunRecorder | None = None,
 ) -> LoadReport:
     """Send the load and return what was measured.
 
@@ -73,24 +74,30 @@ async def generate(
         requests: Makes each request.
         watch: Asked for the replicas each second.
         on_second: Told each second of the timeline when it is over.
+        recorder: Counts how requests end; one that keeps more of the answers than the report needs.
 
     Raises:
         OSError: The server can not be reached at all.
     """
-    return await _Run(plan, requests, watch, on_second).execute()
+    return await _Run(plan, requests, watch, on_second, recorder or RunRecorder()).execute()
 
 
 class _Run:
     """The state of one run."""
 
     def __init__(
-        self, plan: LoadPlan, requests: RequestSource, watch: ReplicaWatch | None, on_second: OnSecond | None
+        self,
+        plan: LoadPlan,
+        requests: RequestSource,
+        watch: ReplicaWatch | None,
+        on_second: OnSecond | None,
+        recorder: RunRecorder,
     ) -> None:
         self._plan = plan
         self._requests = requests
         self._watch = watch
         self._on_second = on_second
-        self._recorder = RunRecorder()
+        self._recorder = recorder
         self._replicas: int | None = None
         self._changes: list[tuple[float, int]] = []
         self._sent = 0

@@ -132,6 +132,21 @@ class RegistryClient:
         wanted = version.bundle_sha256
         if wanted is None:
             raise BundleError(f"version {version.version} has no tag {SHA256_TAG}: it was registered without a bundle")
+        data = self.download_artifact(version, ARTIFACT_PATH)
+        if data is None:
+            raise BundleError(f"{ARTIFACT_PATH} is missing from run {version.run_id}")
+        found = hashlib.sha256(data).hexdigest()
+        if found != wanted:
+            raise BundleError(f"{ARTIFACT_PATH} is corrupt: its SHA-256 is {found}, registered was {wanted}")
+        return data
+
+    def download_artifact(self, version: ModelVersion, artifact: str) -> bytes | None:
+        """Return the bytes of a file that the run behind a version logged; None when it logged none of that path.
+
+        Raises:
+            RegistryUnavailable: No answer, or none that MLflow gives.
+            BundleError: The server does not serve artifacts.
+        """
         status, document = self._get(f"{API}/runs/get", {"run_id": version.run_id})
         _require_success(status, document)
         try:
@@ -140,16 +155,20 @@ class RegistryClient:
             raise RegistryUnavailable(f"the registry answered with no run: {error!r}") from error
         if not re.match(r"mlflow-artifacts:/", root):
             raise BundleError(f"artifacts under {root!r} are not served by the MLflow server (--serve-artifacts)")
-        path = quote(f"{urlsplit(root).path.strip('/')}/{ARTIFACT_PATH}")
+        path = quote(f"{urlsplit(root).path.strip('/')}/{artifact}")
         response = self._request(f"{ARTIFACT_API}/{path}", {})
-        if response.status == 404:
-            raise BundleError(f"{ARTIFACT_PATH} is missing from run {version.run_id}")
+        # With S3 behind it MLflow answers 500 for what is not there.
+        if response.status == 404 or (response.status == 500 and not self._lists(version, artifact)):
+            return None
         if response.status != 200:
-            raise RegistryUnavailable(f"{ARTIFACT_PATH} of version {version.version}: status {response.status}")
-        found = hashlib.sha256(response.data).hexdigest()
-        if found != wanted:
-            raise BundleError(f"{ARTIFACT_PATH} is corrupt: its SHA-256 is {found}, registered was {wanted}")
+            raise RegistryUnavailable(f"{artifact} of version {version.version}: status {response.status}")
         return response.data
+
+    def _lists(self, version: ModelVersion, artifact: str) -> bool:
+        folder = artifact.rpartition("/")[0]
+        status, document = self._get(f"{API}/artifacts/list", {"run_id": version.run_id, "path": folder})
+        _require_success(status, document)
+        return any(one.get("path") == artifact for one in document.get("files", ()))
 
     def _get(self, path: str, query: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
         response = self._request(path, query)

@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 TRAINING = {"xgboost", "sklearn", "pandas", "mlflow", "pyarrow", "duckdb", "matplotlib", "scipy", "onnx", "boto3"}
 TOOLS = {"aiohttp", "typer", "rich", "yaml", "hypothesis", "pytest"}
+HEAVY = {"evidently", "deltalake", "numpy", "fastapi", "redis", "mangum", "confluent_kafka"}
 CLIENTS = {"redis", "confluent_kafka", "numpy", "onnxruntime", "urllib3", "fastapi", "starlette", "functions_framework"}
 
 LOAD = """
@@ -55,7 +56,14 @@ def modules_after(load: str) -> frozenset[str]:
             {"redis"},
         ),
         ("shadow_scorer", TRAINING | TOOLS | {"fastapi", "redis", "mangum"}, {"onnxruntime", "confluent_kafka"}),
+        ("drift", TRAINING | TOOLS | HEAVY, {"functions_framework"}),
+        ("promote", TRAINING | TOOLS | HEAVY, {"functions_framework"}),
         ("train", TRAINING | TOOLS | {"fastapi", "redis", "mangum"}, {"functions_framework"}),
+        (
+            "archiver",
+            TRAINING | TOOLS | {"fastapi", "redis", "mangum", "confluent_kafka", "deltalake"},
+            {"functions_framework"},
+        ),
     ],
 )
 def test_entry_modules_import_what_they_need_and_no_more(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import functools
 import importlib.util
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +16,10 @@ import functions_framework.aio
 import orjson
 import pytest
 
+import functions.archiver.composition
+import functions.drift.composition
 import functions.feature_updater.composition
+import functions.promote.composition
 import functions.scorer.composition
 import functions.shadow_scorer.composition
 import functions.train.composition
@@ -22,6 +27,9 @@ from functions.train.job import JobOutcome
 from functions.train.request import TrainRequest, TrainResult
 from shared.bus import topics
 from shared.bus.publisher import Publisher
+from shared.hosts.job import JobOutcome as ScheduledOutcome
+from shared.hosts.job import JobRequest, RunJob
+from shared.runs.record import Trigger
 from tests.support.asgi import call
 from tests.support.events import Golden, agrees, golden
 from tests.support.fakes.feature_store import FakeStore
@@ -39,6 +47,8 @@ class Neighbours:
     producer: FakeProducer = field(default_factory=FakeProducer)
     dead_letters: FakeProducer = field(default_factory=FakeProducer)
     trained: int = 0
+    archived: list[str] = field(default_factory=list)
+    ran: Counter[str] = field(default_factory=Counter)
 
     def check(self, expect: dict[str, Any]) -> None:
         """Compare the effect with what is expected."""
@@ -50,13 +60,26 @@ class Neighbours:
             published.setdefault(sent.topic, []).append(sent.event.subject)
         assert published == expect.get("published", {})
         assert self.trained == expect.get("trained", 0)
+        assert self.archived == expect.get("archived", [])
+        assert self.ran == expect.get("ran", {})
         dead = [dict(sent.headers)["ce_knativeerrordata"].decode() for sent in self.dead_letters.acknowledged]
         assert dead == expect.get("dead_letters", [])
         assert all(sent.topic == topics.DEAD_LETTERS for sent in self.dead_letters.acknowledged)
 
+    def archive(self, trigger: Trigger) -> dict[str, Any]:
+        self.archived.append(trigger.kind)
+        return {"tables": {}}
+
     async def train(self, _request: TrainRequest) -> JobOutcome:
         self.trained += 1
         return JobOutcome(kind="done", result=TrainResult(message="nothing to do"))
+
+    def runs(self, function: str) -> RunJob:
+        async def run(_request: JobRequest) -> ScheduledOutcome:
+            self.ran[function] += 1
+            return ScheduledOutcome(kind="done", result={"said": function})
+
+        return run
 
 
 @pytest.fixture
@@ -76,11 +99,15 @@ def neighbours(monkeypatch: pytest.MonkeyPatch) -> Iterator[Neighbours]:
             "models": FakeModels(model("2", alias="challenger")),
         },
         functions.train.composition: {"run_job": neighbours.train},
+        functions.archiver.composition: {"run": neighbours.archive},
+        functions.drift.composition: {"run_job": neighbours.runs("drift")},
+        functions.promote.composition: {"run_job": neighbours.runs("promote")},
     }.items():
         monkeypatch.setattr(composition, "compose", functools.partial(composition.compose, **others))
     monkeypatch.setattr("shared.telemetry.logs.configure", lambda _service: None)
     monkeypatch.setattr("shared.bus.dead_letters.Producer", lambda _settings: neighbours.dead_letters)
-    return neighbours
+    yield neighbours
+    atexit.unregister(publisher.close)  # registered with the first request; nothing of it is to be flushed
 
 
 @pytest.mark.parametrize("event", golden("http", "knative"))
@@ -157,4 +184,4 @@ def test_the_same_transaction_gets_the_same_decision_on_every_host(neighbours: N
 def test_every_function_has_payloads_of_both_kinds_of_host() -> None:
     for hosts in (("http", "knative"), ("aws_lambda",)):
         named = {parameter.values[0].function for parameter in golden(*hosts)}
-        assert named == {"scorer", "feature_updater", "shadow_scorer", "train"}
+        assert named == {"scorer", "feature_updater", "shadow_scorer", "train", "archiver", "drift", "promote"}

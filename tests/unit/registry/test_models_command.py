@@ -103,6 +103,15 @@ def test_models_as_json_are_one_document(system):
     assert (version["version"], version["aliases"], version["average_precision"]) == ("1", ["champion"], None)
 
 
+def test_models_show_what_was_decided_of_them_and_why(system):
+    tags = {"promotion": "rejected", "promotion_reasons": '["average precision worse: -0.2"]'}
+    system.versions[0]["tags"] += [{"key": key, "value": value} for key, value in tags.items()]
+    found = run(models.command)
+    assert "version 1 rejected: average precision worse: -0.2" in found.stdout
+    [version] = json.loads(run(models.command, "--json").stdout)["versions"]
+    assert (version["promotion"], version["reasons"]) == ("rejected", ["average precision worse: -0.2"])
+
+
 def test_no_models_and_no_registry_are_failures_with_a_reason(system):
     system.versions.clear()
     assert "fraud train" in str(run(models.command).exception)
