@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -45,6 +46,19 @@ class Periods:
         return (first, ends[0]), (ends[0], ends[1]), (ends[1], last)
 
 
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """Rows that serve one purpose.
+
+    Attributes:
+        rows: Which, [n].
+        labels_ms: Labels that became known later are invisible to it.
+    """
+
+    rows: Bools
+    labels_ms: int
+
+
 def periods_by_share(start_ms: int, end_ms: int, *, gap_ms: int, train_share: float, test_share: float) -> Periods:
     """Divide a time into training, a gap for the labels to arrive, validation and test.
 
@@ -70,34 +84,51 @@ def periods_by_share(start_ms: int, end_ms: int, *, gap_ms: int, train_share: fl
 
 
 def split_by_time(examples: Examples, periods: Periods) -> Dataset:
-    """Give each row its purpose; rows whose label was not known at the moment it is looked at have none.
+    """Give each row its purpose by its event time.
 
     Raises:
         NotEnoughData: A purpose has too few rows or frauds.
     """
-
-    def between(span: Span, moment_ms: int) -> Rows:
-        is_fraud, known = examples.labels.at(min(moment_ms, examples.cut_ms))
-        time_ms = examples.rows.event_time_ms
-        wanted = known & (time_ms >= span[0]) & (time_ms < span[1])
-        return _labelled(examples.rows.take(wanted), is_fraud[wanted])
-
     stopping, calibration, policy = periods.validation_parts()
-    parts = {
-        "train": between(periods.train, periods.train_labels_ms),
-        "stopping": between(stopping, periods.validation_labels_ms),
-        "calibration": between(calibration, periods.validation_labels_ms),
-        "policy": between(policy, periods.validation_labels_ms),
-        "test": between(periods.test, examples.cut_ms),
-    }
-    for name, rows in parts.items():
+    return assemble(
+        examples,
+        {
+            "train": Purpose(within(examples, periods.train), periods.train_labels_ms),
+            "stopping": Purpose(within(examples, stopping), periods.validation_labels_ms),
+            "calibration": Purpose(within(examples, calibration), periods.validation_labels_ms),
+            "policy": Purpose(within(examples, policy), periods.validation_labels_ms),
+            "test": Purpose(within(examples, periods.test), examples.cut_ms),
+        },
+    )
+
+
+def within(examples: Examples, span: Span) -> Bools:
+    """Return which rows lie in a span of event time."""
+    time_ms = examples.rows.event_time_ms
+    return np.asarray((time_ms >= span[0]) & (time_ms < span[1]))
+
+
+def assemble(examples: Examples, purposes: Mapping[str, Purpose]) -> Dataset:
+    """Make a dataset of rows with a purpose; rows whose label was not known when it is looked at have none.
+
+    Args:
+        examples: All rows.
+        purposes: For each purpose which rows; none is in two.
+
+    Raises:
+        NotEnoughData: A purpose has too few rows or frauds.
+    """
+    parts: dict[str, Rows] = {}
+    digest = hashlib.sha256(examples.catalogue.version.encode())
+    for name, purpose in purposes.items():
+        is_fraud, known = examples.labels.at(min(purpose.labels_ms, examples.cut_ms))
+        wanted = known & purpose.rows
+        rows = parts[name] = _labelled(examples.rows.take(wanted), is_fraud[wanted])
         if len(rows) < LEAST_ROWS or rows.frauds < LEAST_FRAUDS:
             raise NotEnoughData(
-                f"the {name} period has {len(rows)} labelled transactions with {rows.frauds} frauds; "
+                f"for {name} there are {len(rows)} labelled transactions with {rows.frauds} frauds; "
                 f"{LEAST_ROWS} with {LEAST_FRAUDS} are needed"
             )
-    digest = hashlib.sha256(examples.catalogue.version.encode())
-    for name, rows in parts.items():
         digest.update(rows.digest(name, *examples.names).encode())
     return Dataset(
         names=examples.names,

@@ -1,15 +1,19 @@
-"""The periods of a backtest: from dates that were given, or by share."""
+"""The periods of a backtest, and which rows of them serve which purpose."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
+from functions.train.dataset import Dataset, Examples
 from functions.train.errors import NotEnoughData
-from functions.train.split import Periods
+from functions.train.split import VALIDATION_SHARES, Purpose, Span, assemble, within
 
 TRAIN_SHARE = 0.6
 VALIDATION_SHARE = 0.3
-"""Of the training period, at its end: nothing after it may be looked at before the test."""
+"""Share of the training period's cards that choose instead of being learned from."""
+_SEED = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,18 +26,16 @@ class Asked:
     test_until: int | None = None
 
 
-def backtest_periods(asked: Asked, *, first_ms: int, last_ms: int, label_delay_ms: int, cut_ms: int) -> Periods:
-    """Return the periods; by default the first 60 % train, the label delay is a gap, the rest tests.
+def backtest_periods(asked: Asked, *, first_ms: int, last_ms: int, label_delay_ms: int) -> tuple[Span, Span]:
+    """Return the training and the test period.
 
-    The end of the training period chooses: stopping, calibration and thresholds. Labels of both count as they were
-    known when the test begins, so a training period that ends less than a label delay before is cut short.
+    By default the first 60 % train, the label delay is a gap, and the rest tests.
 
     Args:
         asked: What was given.
         first_ms: First event time of the file.
         last_ms: Its last.
         label_delay_ms: How long labels take.
-        cut_ms: When the last label was known.
 
     Raises:
         NotEnoughData: The periods are in the wrong order, or outside the file.
@@ -43,20 +45,30 @@ def backtest_periods(asked: Asked, *, first_ms: int, last_ms: int, label_delay_m
     train_until = asked.train_until
     if train_until is None:
         train_until = train_from + int(TRAIN_SHARE * (end_ms - train_from))
-    test_from = max(train_until, train_until + label_delay_ms) if asked.test_from is None else asked.test_from
+    test_from = train_until + label_delay_ms if asked.test_from is None else asked.test_from
     test_until = end_ms if asked.test_until is None else asked.test_until
     if not train_from < train_until <= test_from < test_until:
         raise NotEnoughData("training must begin before it ends, and the test after that and before its own end")
     if train_until <= first_ms or test_from > last_ms:
         raise NotEnoughData("the file has no transactions in the training period or none in the test period")
-    train_until = min(train_until, test_from - label_delay_ms)
-    if train_until <= max(train_from, first_ms):
-        raise NotEnoughData("when the test begins no label of the training period is known yet")
-    validation_from = train_until - int(VALIDATION_SHARE * (train_until - max(train_from, first_ms)))
-    return Periods(
-        train=(train_from, validation_from),
-        validation=(validation_from, train_until),
-        test=(test_from, test_until),
-        train_labels_ms=test_from,
-        validation_labels_ms=min(test_from, cut_ms),
-    )
+    return (train_from, train_until), (test_from, test_until)
+
+
+def split_file(examples: Examples, train: Span, test: Span) -> Dataset:
+    """Divide the training period by card between learning and choosing; the test period comes after, whole.
+
+    Files are short: taking the end of the training period for early stopping, calibration and thresholds would leave
+    the trees what is oldest. Labels of the training period count as they were known when the test begins.
+
+    Raises:
+        NotEnoughData: A purpose has too few rows or frauds.
+    """
+    cards = int(examples.rows.card.max()) + 1
+    place = np.random.default_rng(_SEED).random(cards)[examples.rows.card]
+    learning = within(examples, train)
+    bounds = np.cumsum([1 - VALIDATION_SHARE, *(VALIDATION_SHARE * share for share in VALIDATION_SHARES)])
+    bounds[-1] = 1.0
+    purposes = {"train": Purpose(learning & (place < bounds[0]), test[0])}
+    for name, low, high in zip(("stopping", "calibration", "policy"), bounds, bounds[1:], strict=False):
+        purposes[name] = Purpose(learning & (place >= low) & (place < high), test[0])
+    return assemble(examples, {**purposes, "test": Purpose(within(examples, test), examples.cut_ms)})

@@ -11,7 +11,7 @@ import duckdb
 
 from functions.train.backtest.figures import Day, Miss, Money, by_day, decisions, money, worst_misses
 from functions.train.backtest.file_history import FileHistory
-from functions.train.backtest.periods import Asked, backtest_periods
+from functions.train.backtest.periods import Asked, backtest_periods, split_file
 from functions.train.candidates import Candidate, Workshop
 from functions.train.champion import champion_scores
 from functions.train.dataset import Dataset
@@ -20,7 +20,6 @@ from functions.train.errors import ServiceMissing
 from functions.train.recipe import CHAMPION
 from functions.train.request import Registered
 from functions.train.settings import TrainSettings
-from functions.train.split import split_by_time
 from functions.train.stages import stage
 from shared.registry.client import ModelVersion, RegistryClient
 from shared.registry.errors import RegistryUnavailable
@@ -112,14 +111,13 @@ def backtest(history: FileHistory, asked: Asked, settings: TrainSettings, regist
 
 def _dataset(history: FileHistory, asked: Asked) -> Dataset:
     examples = history.examples()
-    periods = backtest_periods(
+    train, test = backtest_periods(
         asked,
         first_ms=examples.start_ms,
         last_ms=examples.end_ms - 1,
         label_delay_ms=history.label_delay_ms,
-        cut_ms=examples.cut_ms,
     )
-    return split_by_time(examples, periods)
+    return split_file(examples, train, test)
 
 
 def _champion(registry: str | None, settings: TrainSettings) -> tuple[ModelVersion | None, str]:

@@ -38,15 +38,17 @@ def settings():
         fraud_model_name=NAME,
         fraud_label_horizon_days=7,
         fraud_search_trials=2,
-        fraud_least_recall=0.3,
-        fraud_champion_tolerance=0.1,
+        # So little fraud proves little.
+        fraud_least_precision=0.5,
+        fraud_least_recall=0.05,
+        fraud_champion_tolerance=0.5,
     )
 
 
 @pytest.fixture(scope="module")
 def lake():
     traffic = {"label_delay_days": (1.0, 6.0), "fraud_share": 0.05}
-    return archived(generate_history(40_000, DAYS, start_ms=START_MS, seed=5, settings=traffic))
+    return archived(generate_history(30_000, DAYS, start_ms=START_MS, seed=5, settings=traffic))
 
 
 @pytest.fixture(scope="module")

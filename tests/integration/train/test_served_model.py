@@ -37,7 +37,14 @@ def job_environment():
 
 @pytest.fixture(scope="module")
 def settings():
-    return TrainSettings(mlflow_tracking_uri=running_server().uri, fraud_model_name=NAME, fraud_training_threads=1)
+    return TrainSettings(
+        mlflow_tracking_uri=running_server().uri,
+        fraud_model_name=NAME,
+        fraud_training_threads=1,
+        fraud_least_precision=0.5,
+        fraud_least_recall=0.05,
+        fraud_champion_tolerance=0.5,
+    )
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,9 @@ import pytest
 from functions.train.backtest import file_history
 from functions.train.backtest.figures import by_day, decisions, money, worst_misses
 from functions.train.backtest.file_history import FileHistory
-from functions.train.backtest.periods import Asked, backtest_periods
+from functions.train.backtest.periods import Asked, backtest_periods, split_file
 from functions.train.errors import NotEnoughData
 from functions.train.rows import DAY_MS
-from functions.train.split import split_by_time
 from shared.features.catalogue import CATALOGUE
 from shared.features.history import HistoryFeatures
 from shared.scoring.policy import Policy
@@ -94,17 +93,14 @@ def test_of_a_large_file_whole_cards_are_drawn_and_it_is_said(history, tmp_path,
 
 
 def periods(asked=None, **changes):
-    bounds = {"first_ms": 0, "last_ms": 35 * DAY_MS - 1, "label_delay_ms": DELAY, "cut_ms": 42 * DAY_MS, **changes}
+    bounds = {"first_ms": 0, "last_ms": 35 * DAY_MS - 1, "label_delay_ms": DELAY, **changes}
     return backtest_periods(asked or Asked(), **bounds)
 
 
 def test_given_bounds_are_kept_and_the_default_is_60_percent_a_gap_and_the_rest():
-    default = periods()
-    assert default.validation[1] == 21 * DAY_MS
-    assert default.test == (28 * DAY_MS, 35 * DAY_MS)
-    assert default.train_labels_ms == default.test[0]
+    assert periods() == ((0, 21 * DAY_MS), (28 * DAY_MS, 35 * DAY_MS))
     given = periods(Asked(DAY_MS, 20 * DAY_MS, 30 * DAY_MS, 33 * DAY_MS))
-    assert (given.train[0], given.validation[1], given.test) == (DAY_MS, 20 * DAY_MS, (30 * DAY_MS, 33 * DAY_MS))
+    assert given == ((DAY_MS, 20 * DAY_MS), (30 * DAY_MS, 33 * DAY_MS))
 
 
 @pytest.mark.parametrize(
@@ -121,17 +117,19 @@ def test_periods_in_the_wrong_order_or_outside_the_file_are_refused(asked):
         periods(asked)
 
 
-def test_labels_that_arrive_after_the_test_began_are_not_learned_from(history, tmp_path):
+def test_each_purpose_has_rows_and_cards_of_its_own_and_labels_known_when_the_test_begins(history, tmp_path):
     examples = file_of(history, tmp_path).examples()
-    asked = periods(
-        Asked(test_from=START_MS + 20 * DAY_MS),
-        first_ms=START_MS,
-        last_ms=START_MS + DAYS * DAY_MS - 1,
-        cut_ms=examples.cut_ms,
-    )
-    dataset = split_by_time(examples, asked)
-    for rows in (dataset.train, *dataset.validation):
-        assert rows.event_time_ms.max() + DELAY <= asked.test[0]
+    test = (START_MS + 20 * DAY_MS, START_MS + DAYS * DAY_MS)
+    dataset = split_file(examples, (START_MS, START_MS + 18 * DAY_MS), test)
+    ids = np.concatenate([rows.row_id for _, rows in dataset.parts()])
+    assert len(np.unique(ids)) == len(ids)
+    learning = [rows for name, rows in dataset.parts() if name != "test"]
+    cards = np.concatenate([np.unique(rows.card) for rows in learning])
+    assert len(np.unique(cards)) == len(cards)
+    for rows in learning:
+        assert rows.event_time_ms.max() + DELAY <= test[0]
+    assert dataset.test.event_time_ms.min() >= test[0]
+    assert len(dataset.train) > sum(len(rows) for rows in dataset.validation)
 
 
 def test_money_days_and_misses_are_counted_by_decision():

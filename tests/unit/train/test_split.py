@@ -74,5 +74,5 @@ def test_too_little_time_or_fraud_is_said():
     with pytest.raises(NotEnoughData, match="no longer than the labels take"):
         periods(short)
     few = make_examples(count=500)
-    with pytest.raises(NotEnoughData, match=r"period has \d+ labelled transactions with \d+ frauds"):
+    with pytest.raises(NotEnoughData, match=r"there are \d+ labelled transactions with \d+ frauds"):
         split_by_time(few, periods(few))
