@@ -2,6 +2,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
+.PHONY: help setup up down status test check format bench bench-streams verify-features verify-faults verify-hostile images lock clean
+.PHONY: help setup up down status test check format bench bench-features verify-faults verify-hostile lock clean
 .PHONY: $(shell sed -nE 's/^([a-z-]+):.*\#\# .*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
 UV_VERSION := 0.13.9
@@ -75,6 +77,20 @@ format: $(INSTALLED) ## Format the code and fix what can be fixed
 bench: $(INSTALLED) ## Measure: throughput, latency, memory, start-up
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
+$(VENV)-bench/.installed: pyproject.toml | $(INSTALLED)
+	$(BIN)/python -m venv $(VENV)-bench
+	@$(uv_settings); VIRTUAL_ENV=$(CURDIR)/$(VENV)-bench $(BIN)/uv pip install --quiet --editable '.[bench]'
+	@touch $@
+
+bench-streams: $(INSTALLED) $(VENV)-bench/.installed ## Measure: from Kafka into Redis, beside Quix Streams and Bytewax
+	$(BIN)/python -m tests.benchmarks.streams --others $(VENV)-bench/bin/python $(ARGS)
+
+EVENTS ?= 1000000
+verify-features: $(INSTALLED) ## Compare both engines and the oracle on EVENTS=1000000 decisions (SEED=n; 15 minutes)
+	$(BIN)/python -m tests.verification.verify_features --events $(EVENTS) $(if $(SEED),--seed $(SEED)) $(ARGS)
+bench-features: $(INSTALLED) ## Measure the feature engines by size of card and of history (no running system needed)
+	$(BIN)/python -m tests.benchmarks.features $(ARGS)
+
 verify-faults: $(INSTALLED) ## Kill processes of the running system 70 times under 50 TPS, check every promise (10 minutes)
 	$(BIN)/python -m tests.e2e.verify_faults $(ARGS)
 
@@ -102,5 +118,5 @@ lock: $(INSTALLED) ## Resolve all dependencies anew: requirements.lock and Kafka
 
 clean: ## Stop the system and remove its state, .venv and all caches of the tools
 	@[ ! -x $(BIN)/fraud ] || $(BIN)/fraud down --wipe
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .schemathesis
+	rm -rf $(VENV) $(VENV)-bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .schemathesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

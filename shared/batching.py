@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -22,6 +22,8 @@ class Batcher(Generic[Item, Result]):
 
     Args:
         process: Takes a batch, returns a result for each item in the same order.
+        conclude: Makes the results of what `process` has returned. Meanwhile the next batch is processed already, so
+            that the service that `process` asks and this process work side by side.
         max_batch: Largest batch; larger ones would hold up the feature store.
         max_waiting: Longest queue.
         deadline_seconds: Longest wait in the queue.
@@ -29,12 +31,15 @@ class Batcher(Generic[Item, Result]):
 
     def __init__(
         self,
-        process: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]],
+        process: Callable[[Sequence[Item]], Awaitable[Any]],
+        conclude: Callable[[Sequence[Item], Any], Sequence[Result]] = lambda _, results: results,
+        *,
         max_batch: int = 64,
         max_waiting: int = 2_000,
         deadline_seconds: float = 0.5,
     ) -> None:
         self._process = process
+        self._conclude = conclude
         self._max_batch = max_batch
         self._max_waiting = max_waiting
         self._deadline = deadline_seconds
@@ -71,36 +76,65 @@ class Batcher(Generic[Item, Result]):
         return future
 
     async def _work(self) -> None:
+        ahead: _Batch[Item, Result] | None = None
         try:
-            while self._waiting:
-                items, futures = self._take()
-                if not items:
+            while ahead is not None or self._waiting:
+                batch, ahead = ahead or self._take(), None
+                if not batch.items:
                     continue
                 try:
-                    settled = list(zip(futures, await self._process(items), strict=True))
+                    processed = await (batch.processing or self._process(batch.items))
+                    if self._waiting:
+                        ahead = await self._begin_next()
+                    batch.settle(self._conclude(batch.items, processed))
                 except Exception as error:  # noqa: BLE001 - whoever waits for the result handles it
-                    for future in futures:
-                        if not future.done():
-                            future.set_exception(error)
-                else:
-                    for future, result in settled:
-                        if not future.done():
-                            future.set_result(result)
+                    batch.fail(error)
         finally:
             self._worker = None
 
-    def _take(self) -> tuple[list[Item], list[asyncio.Future[Result]]]:
+    async def _begin_next(self) -> "_Batch[Item, Result]":
+        batch = self._take()
+        if batch.items:
+            batch.processing = asyncio.ensure_future(self._process(batch.items))
+            await asyncio.sleep(0)  # it asks its question before the batch at hand is concluded
+        return batch
+
+    def _take(self) -> "_Batch[Item, Result]":
         """Take the next batch, without those whose caller has gone or whose deadline has passed."""
-        items: list[Item] = []
-        futures: list[asyncio.Future[Result]] = []
+        batch = _Batch[Item, Result]()
         oldest = time.perf_counter() - self._deadline
-        while self._waiting and len(items) < self._max_batch:
+        while self._waiting and len(batch.items) < self._max_batch:
             item, future, since = self._waiting.popleft()
             if future.done():
                 continue
             if since < oldest:
                 future.set_exception(Overloaded())
                 continue
-            items.append(item)
-            futures.append(future)
-        return items, futures
+            batch.items.append(item)
+            batch.futures.append(future)
+        return batch
+
+
+class _Batch(Generic[Item, Result]):
+    """Items, the futures of their results, and the task that processes them when they were begun ahead."""
+
+    def __init__(self) -> None:
+        self.items: list[Item] = []
+        self.futures: list[asyncio.Future[Result]] = []
+        self.processing: asyncio.Future[Any] | None = None
+
+    def settle(self, results: Sequence[Result]) -> None:
+        """Hand out the results.
+
+        Raises:
+            ValueError: There are not as many as items; nothing was handed out.
+        """
+        for future, result in list(zip(self.futures, results, strict=True)):
+            if not future.done():
+                future.set_result(result)
+
+    def fail(self, error: Exception) -> None:
+        """Hand out an error instead."""
+        for future in self.futures:
+            if not future.done():
+                future.set_exception(error)

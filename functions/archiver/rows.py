@@ -160,8 +160,8 @@ def _label(event: Event, _place: Place) -> Row:
     label = Label.model_validate_json(event.data)
     row: Row = label.model_dump(include={"transaction_id", "card_id", "merchant_id", "is_fraud", "source", "pattern"})
     return row | {
-        "label_time_ms": to_milliseconds(label.label_time),
-        EVENT_TIME: to_milliseconds(label.event_time),
+        "label_time_ms": label.label_time_ms,
+        EVENT_TIME: label.event_time_ms,
     }
 
 

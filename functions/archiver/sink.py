@@ -26,14 +26,14 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 from pyarrow import fs
 from pyarrow import parquet as pq
 
+from functions.archiver.compaction import ROW_GROUP
 from functions.archiver.rows import FeatureTypes, Row, known_features
 from shared.lake.errors import LakeAway, TableMissing
 from shared.lake.lake import Lake
-from shared.lake.schema import ARRIVAL, DAY, EVENT_TIME, FEATURE_PREFIX, KEY, Table
+from shared.lake.schema import ARRIVAL, DAY, EVENT_TIME, FEATURE_PREFIX, KEY, STATISTICS, Table
 
 _log = logging.getLogger(__name__)
-WRITER: Final = WriterProperties(compression="ZSTD", max_row_group_size=65_536)
-_STATISTICS: Final = (EVENT_TIME, ARRIVAL, "kafka_offset")
+WRITER: Final = WriterProperties(compression="ZSTD", max_row_group_size=ROW_GROUP)
 _CHECKPOINT_EVERY: Final = 50
 
 
@@ -179,7 +179,7 @@ def _create(lake: Lake, table: Table) -> DeltaTable:
             mode="ignore",
             partition_by=[DAY],
             configuration={
-                "delta.dataSkippingStatsColumns": ",".join(_STATISTICS),
+                "delta.dataSkippingStatsColumns": ",".join(STATISTICS),
                 "delta.checkpointInterval": str(_CHECKPOINT_EVERY),
                 # Reading at an old version needs its log and its files.
                 "delta.logRetentionDuration": days,

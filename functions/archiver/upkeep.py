@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
-from deltalake import CommitProperties, DeltaTable, Transaction
+from deltalake import CommitProperties, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError
 
+from functions.archiver.compaction import compact, due_days
 from functions.archiver.metrics import FILES_COMPACTED
-from functions.archiver.sink import WRITER
 from shared.lake.errors import LakeAway, TableMissing
 from shared.lake.lake import Lake
 from shared.lake.schema import DAY, TABLE_NAMES, TableName
 
 _log = logging.getLogger(__name__)
-TARGET_BYTES: Final = 64 * 1024 * 1024
-"""Files of this size and more are left alone."""
 _VACUUM: Final = "upkeep:vacuum"
 
 
@@ -60,17 +57,13 @@ class Upkeep:
         return compacted
 
     def _compact(self, name: TableName) -> int:
-        table = self._lake.table(name)
         removed = 0
-        for day, files in _small_files(table).items():
-            if files >= self._most_files:
-                result: dict[str, Any] = table.optimize.compact(
-                    partition_filters=[(DAY, "=", day.isoformat())],
-                    target_size=TARGET_BYTES,
-                    max_concurrent_tasks=1,
-                    writer_properties=WRITER,
-                )
-                removed += result["numFilesRemoved"]
+        table = self._lake.table(name)
+        root = self._lake.uri(name).removeprefix("s3://")
+        for day, files in due_days(table, self._most_files).items():
+            compact(table, self._lake.filesystem, root, day, files)
+            table.update_incremental()
+            removed += len(files)
         FILES_COMPACTED.labels(name).inc(removed)
         return removed
 
@@ -92,14 +85,10 @@ class Upkeep:
         if done is not None:  # a table of today has nothing to clear
             days = self._lake.settings.fraud_lake_retention_days
             hours = int(timedelta(days=days).total_seconds() // 3600)
-            gone = self._lake.table(name).vacuum(retention_hours=hours, dry_run=False, full=True)
+            gone = self._lake.table(name).vacuum(
+                retention_hours=hours,
+                dry_run=False,
+                full=True,
+                enforce_retention_duration=False,  # the setting may be shorter than when the table was made
+            )
             _log.info("removed %d files of %s that no version of the last %d days needs", len(gone), name, days)
-
-
-def _small_files(table: DeltaTable) -> Counter[date]:
-    """Number of files below the target size, by day."""
-    actions = table.get_add_actions(flatten=True)
-    if actions.num_rows == 0:
-        return Counter()
-    found = zip(actions["size_bytes"].to_pylist(), actions[f"partition.{DAY}"].to_pylist(), strict=True)
-    return Counter(day for size, day in found if size < TARGET_BYTES)

@@ -27,5 +27,6 @@ def compose(
     store = store or OnlineFeatures(connect(settings.redis_url.get_secret_value()), catalogue)
     updater = Updater(store, catalogue.settings, settings.fraud_update_timeout_ms / 1e3)
     return ComposedUpdater(
-        EventEndpoint(updater.handle), KafkaTrigger(updater.handle, settings.kafka_bootstrap_servers)
+        EventEndpoint(updater.handle),
+        KafkaTrigger(updater.handle, settings.kafka_bootstrap_servers, updater.handle_together),
     )

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.feature_updater.composition import compose
+from shared.hosts.direct import serves
 from shared.telemetry import logs
 
 logs.configure("feature-updater")
@@ -14,6 +15,7 @@ _updater = compose()
 
 
 @functions_framework.aio.http
+@serves(_updater.endpoint.asgi)
 async def feature_updater(request: Request) -> Response:
     """Take one delivered event (functions-framework: Knative, containers, the local emulator)."""
     return await _updater.endpoint(request)

@@ -10,6 +10,7 @@ from functions.scorer.handler import ScoreHandler
 from functions.scorer.health import Health
 from functions.scorer.settings import ScorerSettings
 from functions.scorer.store_guard import FeatureStore, StoreGuard
+from functions.scorer.unrecorded import UnrecordedTransactions
 from shared.batching import Batcher
 from shared.bus.outbox import Outbox
 from shared.bus.publisher import Publisher
@@ -43,9 +44,11 @@ def compose(
 ) -> Scorer:
     """Put a scorer together; what is not handed in is made from the settings. Connects to nothing yet."""
     settings = settings or ScorerSettings()
-    features = features or OnlineFeatures(connect(settings.redis_url.get_secret_value()), catalogue)
     publisher = publisher or Publisher(
         settings.kafka_bootstrap_servers, Outbox(settings.fraud_state_dir / "outbox"), settings.fraud_buffer_events
+    )
+    features = features or OnlineFeatures(
+        connect(settings.redis_url.get_secret_value()), catalogue, unrecorded=UnrecordedTransactions(publisher)
     )
     models = models or _follow_models(settings, catalogue)
     decider = Decider(
@@ -56,7 +59,8 @@ def compose(
         catalogue,
     )
     batcher = Batcher(
-        decider.decide,
+        decider.read,
+        decider.conclude,
         max_waiting=settings.fraud_queue_length,
         deadline_seconds=settings.fraud_queue_deadline_ms / 1e3,
     )

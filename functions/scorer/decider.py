@@ -4,8 +4,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import orjson
@@ -19,14 +18,17 @@ from shared.contracts.decision import FeatureValue, decision_id
 from shared.contracts.event_time import now_milliseconds, to_rfc3339
 from shared.contracts.transaction import Transaction
 from shared.features.catalogue import Catalogue
-from shared.features.online import FeatureRead
+from shared.features.online import FeatureRead, ReadStatus
 from shared.scoring.bundle import Bundle, ServedModel
 from shared.scoring.reasons import top_reasons
 from shared.telemetry.tracing import Trace
 
 _log = logging.getLogger(__name__)
-_SOURCE = "/fraud/scorer"
+SOURCE = "/fraud/scorer"
 REQUEST_ONLY_SUFFIX = "-request-only"
+_STATUSES = {status: status.name.lower() for status in ReadStatus}
+_LOGGED = ("transaction_id", "decision", "score", "degraded", "decision_id")
+_DECLINES_LOGGED_PER_SECOND = 10
 
 
 class ModelInUse(Protocol):
@@ -48,16 +50,14 @@ class EventSink(Protocol):
         """Take events, each with its topic."""
 
 
-@dataclass(frozen=True, slots=True)
-class ScoreRequest:
+class ScoreRequest(NamedTuple):
     """One validated transaction with the trace of its request."""
 
     transaction: Transaction
     trace: Trace
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """One decision, as the caller gets it.
 
     Attributes:
@@ -71,13 +71,27 @@ class Answer:
     timings: dict[str, float]
 
 
-@dataclass(frozen=True, slots=True)
-class _Vectors:
+class _Vectors(NamedTuple):
     """Feature vectors of a batch, and how they were come by."""
 
     rows: list[tuple[FeatureValue, ...]]
     statuses: list[str]
     degraded: str | None
+    cut: list[bool]
+
+
+class Read(NamedTuple):
+    """A batch between reading its features and deciding it.
+
+    Attributes:
+        in_use: The model that decides it.
+        vectors: Its feature vectors.
+        seconds: How long reading took.
+    """
+
+    in_use: ModelInUse
+    vectors: _Vectors
+    seconds: float
 
 
 class Decider:
@@ -104,10 +118,13 @@ class Decider:
         self._model = model
         self._sink = sink
         self._catalogue = catalogue
-        self._columns: dict[int, tuple[ServedModel, np.ndarray[Any, np.dtype[np.intp]]]] = {}
+        self._names = catalogue.names
+        self._columns: dict[int, tuple[ServedModel, list[int]]] = {}
+        self._declines_logged = 0
+        self._declines_since = 0.0
 
-    async def decide(self, requests: Sequence[ScoreRequest]) -> list[Answer]:
-        """Decide a batch.
+    async def read(self, requests: Sequence[ScoreRequest]) -> Read:
+        """Record a batch and read its feature vectors; the model that is in use now will decide it.
 
         Raises:
             ModelUnavailable: There is no model at all.
@@ -115,16 +132,22 @@ class Decider:
         in_use = self._model()
         started = time.perf_counter()
         vectors = await self._read([request.transaction for request in requests])
-        read = time.perf_counter()
+        return Read(in_use, vectors, time.perf_counter() - started)
+
+    def conclude(self, requests: Sequence[ScoreRequest], read: Read) -> list[Answer]:
+        """Decide a batch that was read, and hand over its events."""
+        in_use, vectors, took = read
+        started = time.perf_counter()
         degraded = vectors.degraded is not None
         served = in_use.bundle.request_only if degraded else in_use.bundle.main
         version = in_use.version + REQUEST_ONLY_SUFFIX if degraded else in_use.version
-        matrix = self._matrix(served, vectors.rows)
+        # None becomes NaN, XGBoost's missing.
+        matrix = np.array(vectors.rows, dtype=np.float32).take(self._columns_of(served), axis=1)
         scores = served.predictor.score(matrix).tolist()
         verdicts = [served.policy.decide(score) for score in scores]
         reasons = self._reasons(served, matrix, vectors.rows, verdicts)
         predicted = time.perf_counter()
-        timings = {"features": (read - started) * 1e3, "predict": (predicted - read) * 1e3}
+        timings = {"features": took * 1e3, "predict": (predicted - started) * 1e3}
         answers = []
         for i, request in enumerate(requests):
             transaction = request.transaction
@@ -142,7 +165,7 @@ class Decider:
                 "degraded": degraded,
                 "decision_id": identity,
             }
-            answers.append(Answer(body, dict(zip(self._catalogue.names, vectors.rows[i], strict=True)), timings))
+            answers.append(Answer(body, dict(zip(self._names, vectors.rows[i], strict=True)), timings))
         self._hand_over(requests, answers, vectors)
         self._observe(requests, answers, vectors, timings | {"publish": (time.perf_counter() - predicted) * 1e3})
         return answers
@@ -152,18 +175,16 @@ class Decider:
             reads: list[FeatureRead] = await self._store.record_and_read(transactions)
         except StoreAway as away:
             rows = [self._request_only_vector(transaction) for transaction in transactions]
-            return _Vectors(rows, ["unread"] * len(rows), away.reason)
-        return _Vectors([read.values for read in reads], [read.status.name.lower() for read in reads], None)
+            return _Vectors(rows, ["unread"] * len(rows), away.reason, [False] * len(rows))
+        statuses = [_STATUSES[read.status] for read in reads]
+        return _Vectors([read.values for read in reads], statuses, None, [read.cut for read in reads])
 
-    def _matrix(self, served: ServedModel, rows: list[tuple[FeatureValue, ...]]) -> np.ndarray[Any, Any]:
+    def _columns_of(self, served: ServedModel) -> list[int]:
         cached = self._columns.get(id(served))
         if cached is None or cached[0] is not served:
-            columns = np.array(served.columns_in(self._catalogue.names), dtype=np.intp)
-            self._columns = {id(served): (served, columns)}
-        else:
-            columns = cached[1]
-        # None becomes NaN, XGBoost's missing.
-        return np.ascontiguousarray(np.array(rows, dtype=np.float32)[:, columns])
+            cached = (served, list(served.columns_in(self._names)))
+            self._columns = {id(served): cached}
+        return cached[1]
 
     def _reasons(
         self,
@@ -175,25 +196,27 @@ class Decider:
         explained: list[list[dict[str, Any]]] = [[] for _ in verdicts]
         alerts = [i for i, verdict in enumerate(verdicts) if verdict != "approve"]
         if alerts:
-            contributions = served.predictor.contributions(matrix[alerts])
-            for position, i in enumerate(alerts):
-                values = [rows[i][column] for column in served.columns_in(self._catalogue.names)]
-                raised = contributions[position].tolist()
+            columns = self._columns_of(served)
+            contributions = served.predictor.contributions(matrix[alerts]).tolist()
+            for i, raised in zip(alerts, contributions, strict=True):
+                values = [rows[i][column] for column in columns]
                 top = top_reasons(served.features, values, raised, self._catalogue)
                 explained[i] = [reason._asdict() for reason in top]
         return explained
 
     def _hand_over(self, requests: Sequence[ScoreRequest], answers: list[Answer], vectors: _Vectors) -> None:
         decided_at = to_rfc3339(now_milliseconds())
+        catalogue_version = self._catalogue.version
         events = []
-        for request, answer, status in zip(requests, answers, vectors.statuses, strict=True):
+        for request, answer, status, cut in zip(requests, answers, vectors.statuses, vectors.cut, strict=True):
             wire = request.transaction.to_wire()
             data = {
                 **answer.body,
                 "transaction": wire,
                 "features": answer.features,
                 "feature_status": status,
-                "catalogue_version": self._catalogue.version,
+                "features_cut": cut,
+                "catalogue_version": catalogue_version,
                 "decided_at": decided_at,
             }
             events.append((topics.DECISIONS, _event(cloudevents.DECISION, answer.body["decision_id"], request, data)))
@@ -224,26 +247,30 @@ class Decider:
                 metrics.FEATURE_CONFLICTS.inc(number)
             elif status == "too_late":
                 metrics.FEATURE_TOO_LATE.inc(number)
+        if cut := sum(vectors.cut):
+            metrics.FEATURE_CUT.inc(cut)
         for request, answer in zip(requests, answers, strict=True):
-            body = answer.body
-            if request.trace.sampled or body["decision"] == "decline":
-                _log.info(
-                    "decided",
-                    extra={
-                        "trace_id": request.trace.trace_id,
-                        **{
-                            name: body[name]
-                            for name in ("transaction_id", "decision", "score", "degraded", "decision_id")
-                        },
-                    },
-                )
+            if request.trace.sampled or (answer.body["decision"] == "decline" and self._may_log_decline()):
+                named = {name: answer.body[name] for name in _LOGGED}
+                _log.info("decided", extra={"trace_id": request.trace.trace_id, **named})
+
+    def _may_log_decline(self) -> bool:
+        """Whether a decline that nobody traces gets a line: a wave of fraud must not slow the answers to it.
+
+        All of them are on their topic; the lines are for whoever watches.
+        """
+        now = time.monotonic()
+        if now - self._declines_since >= 1.0:
+            self._declines_since, self._declines_logged = now, 0
+        self._declines_logged += 1
+        return self._declines_logged <= _DECLINES_LOGGED_PER_SECOND
 
 
 def _event(type_: str, id_: str, request: ScoreRequest, data: dict[str, Any]) -> Event:
     transaction = request.transaction
     return Event(
         id=id_,
-        source=_SOURCE,
+        source=SOURCE,
         type=type_,
         data=orjson.dumps(data),
         subject=transaction.transaction_id,

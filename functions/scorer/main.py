@@ -9,6 +9,7 @@ from starlette.requests import Request
 from functions.scorer.composition import compose
 from functions.scorer.front_door import FrontDoor
 from shared.contracts import problems
+from shared.hosts.direct import serves
 from shared.telemetry import logs
 
 _FLUSH_SECONDS = 2.0
@@ -20,6 +21,7 @@ _lambda = Mangum(_scorer.app, lifespan="off", text_mime_types=["text/", "applica
 
 
 @functions_framework.aio.http  # type: ignore[arg-type]  # any ASGI application serves as the response
+@serves(_scorer.app)
 async def scorer(_request: Request) -> FrontDoor:
     """Answer an HTTP request (functions-framework: Knative, containers, the local emulator)."""
     return _scorer.app

@@ -33,6 +33,12 @@ FEATURE_CONFLICTS: Final = Counter(
 FEATURE_TOO_LATE: Final = Counter(
     "fraud_feature_too_late_total", "Transactions older than the card's memory, answered from themselves alone."
 )
+MERCHANT_UNRECORDED: Final = Counter(
+    "fraud_feature_merchant_unrecorded_total", "Transactions handed to the updater because a merchant was not told."
+)
+FEATURE_CUT: Final = Counter(
+    "fraud_feature_cut_total", "Reads whose longest windows reach beyond what a card with too many transactions holds."
+)
 MODEL_SWAPS: Final = Counter("fraud_model_swaps_total", "Models taken into service.")
 MODEL_REFUSED: Final = Counter("fraud_model_refused_total", "Models refused because their check failed.")
 REGISTRY_ERRORS: Final = Counter("fraud_registry_errors_total", "Failed look-ups in the model registry.")

@@ -43,7 +43,7 @@ def require_json(content_type: str | None) -> None:
     Raises:
         Refused: 415.
     """
-    if content_type is None:
+    if content_type is None or content_type == "application/json":
         return
     media_type = content_type.split(";", 1)[0].strip().lower()
     if media_type != "application/json" and not media_type.endswith("+json"):
@@ -94,7 +94,8 @@ def read_transaction(body: bytes, settings: Settings) -> Transaction:
         transaction = Transaction.from_wire(body)
     except ValidationError as error:
         raise Refused(problems.from_validation(error)) from None
-    _refuse_future([transaction], settings, lambda _: "timestamp")
+    if settings.refuses(transaction.event_time_ms, now_milliseconds()):
+        raise _future("timestamp", settings)
     return transaction
 
 
@@ -125,16 +126,16 @@ def read_batch(body: bytes, settings: Settings) -> list[Transaction]:
             errors.append(problems.field_error(f"transactions.{place}", "is nested too deeply"))
     if errors:
         raise Refused(problems.problem(422, problems.describe(errors[:20]), errors[:20]))
-    _refuse_future(transactions, settings, lambda place: f"transactions.{place}.timestamp")
-    return transactions
-
-
-def _refuse_future(transactions: list[Transaction], settings: Settings, path: Callable[[int], str]) -> None:
     now = now_milliseconds()
     for place, transaction in enumerate(transactions):
         if settings.refuses(transaction.event_time_ms, now):
-            minutes = settings.future_tolerance_ms // 60_000
-            raise _refuse_field(path(place), f"must not be more than {minutes} minutes ahead of the clock")
+            raise _future(f"transactions.{place}.timestamp", settings)
+    return transactions
+
+
+def _future(field: str, settings: Settings) -> Refused:
+    minutes = settings.future_tolerance_ms // 60_000
+    return _refuse_field(field, f"must not be more than {minutes} minutes ahead of the clock")
 
 
 def _refuse_field(field: str, detail: str) -> Refused:

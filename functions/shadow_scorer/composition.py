@@ -1,11 +1,7 @@
 """Where the shadow scorer's parts are put together; tests hand in others."""
 
 import atexit
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-
-from starlette.requests import Request
-from starlette.responses import Response
 
 from functions.shadow_scorer.settings import ShadowSettings
 from functions.shadow_scorer.shadow import ShadowScorer
@@ -25,7 +21,7 @@ _FLUSH_SECONDS = 5.0
 class ComposedShadow:
     """A composed shadow scorer, one face for each kind of host."""
 
-    endpoint: Callable[[Request], Awaitable[Response]]
+    endpoint: EventEndpoint
     kafka_trigger: KafkaTrigger
     shadow: ShadowScorer
 

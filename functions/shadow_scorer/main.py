@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.shadow_scorer.composition import compose
+from shared.hosts.direct import serves
 from shared.telemetry import logs
 
 logs.configure("shadow-scorer")
@@ -14,6 +15,7 @@ _shadow = compose()
 
 
 @functions_framework.aio.http
+@serves(_shadow.endpoint.asgi)
 async def shadow_scorer(request: Request) -> Response:
     """Take one delivered event (functions-framework: Knative, containers, the local emulator)."""
     return await _shadow.endpoint(request)

@@ -14,6 +14,7 @@ from functions.train.stages import stage
 from shared.contracts.event_time import to_rfc3339
 from shared.features.catalogue import CATALOGUE, Catalogue
 from shared.features.history import HistoryFeatures
+from shared.features.history.merchants import LABEL_COLUMNS
 from shared.scoring.predictor import Matrix
 from shared.simulation.history import generate_history
 
@@ -123,11 +124,18 @@ def _features(history: dict[str, npt.NDArray[Any]], catalogue: Catalogue, thread
         if name not in _NOT_FEATURE_INPUT
     }
     columns["arrival"] = pa.array(history["arrival_ms"])
-    table = HistoryFeatures(catalogue, threads=threads or None).table(pa.table(columns))
+    table = HistoryFeatures(catalogue, threads=threads or None).table(pa.table(columns), _labels(history))
     matrix = np.empty((len(table), len(catalogue)), np.float32)
     for index, name in enumerate(catalogue.names):
         matrix[:, index] = table.column(name).to_numpy(zero_copy_only=False)
     return matrix
+
+
+def _labels(history: dict[str, npt.NDArray[Any]]) -> pa.Table:
+    """The labels of a history, as they reach the system: a feature sees those that were known at its event time."""
+    labelled = np.flatnonzero(history["label_time_ms"] >= 0)
+    columns = {name: pa.array(history[name][labelled]) for name in LABEL_COLUMNS}
+    return pa.table({**columns, "arrival": columns["label_time_ms"]})
 
 
 def split_by_time(

@@ -80,9 +80,7 @@ class Publisher:
     def publish(self, items: Sequence[tuple[str, Event]]) -> None:
         """Hand events over, each with its topic. Returns at once; events beyond the bound are dropped and counted."""
         records = [Record(topic, *cloudevents.to_kafka(event)) for topic, event in items]
-        segment = self._journal(records)
-        for record in records:
-            self._produce(record, segment)
+        self._produce_all(records, self._journal(records))
         self._poll_soon()
 
     async def publish_and_wait(self, topic: str, event: Event) -> None:
@@ -124,7 +122,7 @@ class Publisher:
         for segment, records in self._outbox.adopt():
             for record in records:
                 RECOVERED.labels(record.topic).inc()
-                self._produce(record, segment)
+            self._produce_all(records, segment)
             recovered += len(records)
             if self._pending > self._recovery_bound:
                 break  # the rest is safe on disk until there is room again
@@ -164,14 +162,20 @@ class Publisher:
             _log.error("the event journal cannot be written: %s", error)
             return None
 
-    def _produce(self, record: Record, segment: Segment | None) -> None:
+    def _produce_all(self, records: Sequence[Record], segment: Segment | None) -> None:
+        callbacks: dict[str, Callable[[KafkaError | None, Any], None]] = {}
+        for record in records:
+            on_delivery = callbacks.get(record.topic)
+            if on_delivery is None:
+                on_delivery = callbacks[record.topic] = self._on_delivery(record.topic, segment)
+            self._produce(record, segment, on_delivery)
+
+    def _produce(
+        self, record: Record, segment: Segment | None, on_delivery: Callable[[KafkaError | None, Any], None]
+    ) -> None:
         try:
             self._producer.produce(
-                record.topic,
-                record.value,
-                record.key,
-                headers=[*record.headers],
-                on_delivery=self._on_delivery(record.topic, segment),
+                record.topic, record.value, record.key, headers=[*record.headers], on_delivery=on_delivery
             )
         except (BufferError, KafkaException) as error:
             DROPPED.labels(record.topic).inc()

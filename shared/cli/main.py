@@ -31,6 +31,9 @@ _OWN: Final = {
         "promote",
         "rollback",
         "models",
+        "runs",
+        "rerun",
+        "features",
         "dead-letters",
     )
 }

@@ -54,7 +54,7 @@ def command(  # noqa: PLR0913 - the options of a command line
         typer.Option("--accept-degraded", help="Take decisions made while the feature store is away, else ask again."),
     ] = False,
     check: Annotated[
-        bool, typer.Option("--verify", help="Compare the features with the history engine's for the same rows.")
+        bool, typer.Option("--verify", help="Compare the features (of merchants none) with the history engine's.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:

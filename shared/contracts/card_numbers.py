@@ -38,6 +38,8 @@ def luhn_valid(digits: str) -> bool:
 
 def is_card_number(text: str) -> bool:
     """Tell whether the whole text is a raw card number, by length and Luhn; spaces and hyphens do not count."""
+    if not text.lstrip(" -")[:1].isdecimal():  # most tokens begin with a letter
+        return False
     digits = text.replace(" ", "").replace("-", "")
     return 13 <= len(digits) <= 19 and digits.isdecimal() and luhn_valid(digits)
 

@@ -9,8 +9,7 @@ import base64
 import binascii
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote, unquote_to_bytes
 
 import orjson
@@ -32,6 +31,7 @@ _STRUCTURED = "application/cloudevents"
 _STRUCTURED_JSON = "application/cloudevents+json"
 _JSON = "application/json"
 _ATTRIBUTE_NAME = re.compile(r"[a-z0-9]{1,64}")
+_CONTEXT = frozenset({"specversion", "id", "source", "type", "subject", "time", "traceparent", "partitionkey"})
 _PRINTABLE = "!#$&'()*+,-./:;<=>?@[]^_`{|}~"
 _MAX_REASON = 300
 
@@ -48,8 +48,7 @@ class PoisonEvent(ValueError):
         super().__init__(mask_card_numbers(reason)[:_MAX_REASON])
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """A CloudEvent whose data is JSON.
 
     Attributes:
@@ -212,7 +211,7 @@ def _attribute(name: str, value: Any) -> str:
 def _build(attributes: dict[str, str], data: bytes, content_type: str, key: str | None) -> Event:
     if attributes.get("specversion") != "1.0":
         raise PoisonEvent("not a CloudEvent of specversion 1.0")
-    for name in attributes:
+    for name in attributes.keys() - _CONTEXT:
         if _ATTRIBUTE_NAME.fullmatch(name) is None:
             raise PoisonEvent(f"attribute name {name!a} is not lower-case letters and digits")
     for name in ("id", "source", "type"):

@@ -61,6 +61,8 @@ class DecisionRecord(Decision):
     transaction: Transaction
     features: dict[str, _StoredValue]
     feature_status: FeatureStatus
+    features_cut: bool = False
+    """Whether windows reach beyond what a card with too many transactions holds."""
     catalogue_version: Text
     decided_at: Timestamp
 

@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -14,8 +15,13 @@ def to_milliseconds(moment: datetime) -> int:
 
 def to_rfc3339(milliseconds: int) -> str:
     """Write UTC milliseconds as RFC 3339 with three decimals and ``Z``."""
-    moment = _EPOCH + timedelta(milliseconds=milliseconds)
-    return f"{moment.isoformat(timespec='milliseconds')[:23]}Z"
+    seconds, rest = divmod(milliseconds, 1000)
+    return f"{_to_second(seconds)}.{rest:03d}Z"
+
+
+@lru_cache(maxsize=1024)  # live traffic is of the same few seconds
+def _to_second(seconds: int) -> str:
+    return (_EPOCH + timedelta(seconds=seconds)).isoformat()[:19]
 
 
 def now_milliseconds() -> int:

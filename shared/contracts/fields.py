@@ -30,7 +30,7 @@ def _require_rfc3339(value: Any) -> Any:
 
 
 def _since_1970(value: datetime) -> datetime:
-    if to_milliseconds(value) < 0:
+    if value.year <= 1970 and to_milliseconds(value) < 0:  # the year alone settles it but around its turn
         raise PydanticCustomError("timestamp", "must not be before 1970")
     return value
 

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 from decimal import Decimal
-from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -18,6 +17,7 @@ from pydantic_core import PydanticCustomError
 
 from shared.contracts import money
 from shared.contracts.card_numbers import is_card_number
+from shared.contracts.computed import computed_once
 from shared.contracts.event_time import to_milliseconds, to_rfc3339
 from shared.contracts.fields import Country, Text, Timestamp
 
@@ -63,6 +63,7 @@ class Transaction(BaseModel):
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",
+        ignored_types=(computed_once,),
         hide_input_in_errors=True,
         json_schema_extra={
             "examples": [
@@ -106,17 +107,17 @@ class Transaction(BaseModel):
     timestamp: Timestamp = Field(description="Event time, RFC 3339 with a zone.")
 
     # Computed once and kept in the instance: the request path reads them several times.
-    @cached_property
+    @computed_once
     def amount_minor(self) -> int:
         """Amount in minor units, 0 to 10^12."""
         return money.to_minor_units(self.amount, self.currency)
 
-    @cached_property
+    @computed_once
     def event_time_ms(self) -> int:
         """Event time in UTC milliseconds."""
         return to_milliseconds(self.timestamp)
 
-    @cached_property
+    @computed_once
     def event_time(self) -> str:
         """Event time as RFC 3339 in UTC with three decimals."""
         return to_rfc3339(self.event_time_ms)

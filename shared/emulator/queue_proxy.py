@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from time import monotonic
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from shared.hosts.http_protocol import LeanProtocol
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -138,7 +138,7 @@ async def _refuse(send: Any, status: int, reason: bytes) -> None:
     await send({"type": "http.response.body", "body": reason})
 
 
-class SharedConnection(HttpToolsProtocol):
+class SharedConnection(LeanProtocol):
     """A connection of the service's shared address, which can be asked to end without losing a request.
 
     Attributes:

@@ -27,14 +27,14 @@ from functools import partial
 from time import monotonic
 from typing import Any
 
-import functions_framework.aio
 import uvicorn
 import uvloop
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from shared.emulator.queue_proxy import QueueProxy, SharedConnection
 from shared.emulator.replica_settings import ReplicaSettings
 from shared.emulator.weight import take_weight
+from shared.hosts import direct
+from shared.hosts.http_protocol import LeanProtocol
 
 _KEEP_ALIVE_SECONDS = 75
 _QUIET_SECONDS = 1.0
@@ -126,12 +126,12 @@ class Replica:
         """Load the function, serve, drain. An error of loading is raised: the process ends with its traceback."""
         loop = asyncio.get_running_loop()
         reader, writer = await asyncio.open_connection(sock=socket.socket(fileno=self._settings.channel_fd))
-        app = functions_framework.aio.create_asgi_app()  # type: ignore[no-untyped-call]
+        app = direct.load()
         gc.collect()
         gc.freeze()  # what was imported stays: no collection needs to look at it again
         config = uvicorn.Config(
             app,
-            http=HttpToolsProtocol,
+            http=LeanProtocol,
             ws="none",
             lifespan="off",
             interface="asgi3",

@@ -44,8 +44,8 @@ class Subject(NamedTuple):
     channel: str | None
 
 
-Raw = tuple[float, ...]
-"""The doubles of a reply."""
+Raw = tuple[int, ...]
+"""The numbers of a reply, all of them integers."""
 Integers = Callable[[Raw], int]
 """Takes one exact integer out of a reply."""
 Finisher = Callable[[Raw, Subject], Value]

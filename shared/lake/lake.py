@@ -129,7 +129,10 @@ class Lake:
             TableMissing: There is no such table or version.
             LakeAway: The storage does not answer.
         """
-        return self.batches(name, columns, days, version).read_all()
+        try:
+            return self.batches(name, columns, days, version).read_all()
+        except OSError as error:
+            raise LakeAway(f"the lake does not answer: {error}") from error
 
     def batches(
         self,
@@ -138,7 +141,7 @@ class Lake:
         days: Days | None = None,
         version: int | None = None,
     ) -> pa.RecordBatchReader:
-        """The same batch by batch, for what does not fit into memory."""
+        """The same batch by batch, for what does not fit into memory; a storage that goes away raises `OSError`."""
         found = self.dataset(name, days, version)
         names = None if columns is None else list(columns)
         return found.scanner(columns=names, batch_readahead=2, fragment_readahead=1).to_reader()

@@ -37,9 +37,21 @@ EVENT_TIME: Final = "event_time_ms"
 ARRIVAL: Final = "arrival"
 FEATURE_PREFIX: Final = "f_"
 KEY_BYTES: Final = 16
+STATISTICS: Final = (EVENT_TIME, ARRIVAL, "kafka_offset")
+"""Columns whose least and greatest values the Delta log holds for each file."""
 
 _INTEGER_KINDS = frozenset(
-    {Kind.AMOUNT, Kind.COUNT, Kind.SUM, Kind.DISTINCT, Kind.HOUR_OF_DAY, Kind.WEEKEND, Kind.HIGH_RISK, Kind.IS_NEW}
+    {
+        Kind.AMOUNT,
+        Kind.COUNT,
+        Kind.SUM,
+        Kind.DISTINCT,
+        Kind.HOUR_OF_DAY,
+        Kind.WEEKEND,
+        Kind.HIGH_RISK,
+        Kind.IS_NEW,
+        Kind.MERCHANT_COUNT,
+    }
 )
 
 _TRANSACTION: Final = (

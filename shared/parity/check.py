@@ -97,8 +97,9 @@ class ParityCheck:
         self._most = most
         self._complete_since = complete_since
         self._catalogue = catalogue
-        self._features = [one.name for one in catalogue if one.entity is not Entity.MERCHANT]
-        self._engine = HistoryFeatures(catalogue, threads=1, memory_limit=_MEMORY_LIMIT)
+        of_cards = Catalogue(tuple(one for one in catalogue if one.entity is not Entity.MERCHANT), catalogue.settings)
+        self._features = of_cards.names
+        self._engine = HistoryFeatures(of_cards, threads=1, memory_limit=_MEMORY_LIMIT)
 
     def run(self, since: datetime, until: datetime) -> Report:
         """Check decisions made from one moment on and before another.

@@ -45,8 +45,8 @@ def continue_trace(traceparent: str | None) -> Trace:
 def start_trace(*, sampled: bool) -> Trace:
     """Start a trace of our own."""
     # Ids must be unique, not secret: the fast generator will do.
-    trace_id, span_id = random.getrandbits(128) or 1, random.getrandbits(64) or 1
-    return Trace(f"{trace_id:032x}", f"{span_id:016x}", "01" if sampled else "00")
+    ids = f"{random.getrandbits(192):048x}"
+    return Trace(ids[:32], ids[32:], "01" if sampled else "00")
 
 
 def set_current(trace: Trace | None) -> None:

@@ -84,10 +84,10 @@ def kill_repeatedly(
                 print(f"\r{sum(killed.values())} kills, {traffic.records} records", end="", file=sys.stderr, flush=True)
         survivor = start().wait()
     print(file=sys.stderr)
-    found = differences(Lake.open(LakeSettings(**_lake_settings(told))), traffic.sent)
+    found = differences(Lake.open(LakeSettings(**_lake_settings(told))), traffic)
     lines = [f"seed {seed}: {sum(killed.values())} kills: " + ", ".join(f"{n} {place}" for place, n in killed.items())]
     lines += [
-        f"{name}: {rows} rows for {len(traffic.sent[name])} distinct events, {lost} lost, {double} double"  # type: ignore[index]
+        f"{name}: {rows} rows for {len(traffic.sent[name])} distinct events, {lost} lost, {double} double"
         for name, (rows, lost, double) in found.items()
     ]
     lost, double = (sum(one[column] for one in found.values()) for column in (1, 2))

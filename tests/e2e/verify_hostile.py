@@ -102,8 +102,8 @@ def verify(count: int, seed: int) -> bool:
     unexplained = 0
     for message in system.records(topics.DEAD_LETTERS, before):
         headers = dict(message.headers() or [])
-        if headers.get(RUN_HEADER) != run.encode():
-            continue
+        if headers.get(RUN_HEADER) != run.encode() or not headers["ce_knativeerrordest"].startswith(b"http"):
+            continue  # the archiver puts aside what it finds on the topic too, and names the record, not an address
         ours += 1
         reason = _reason(headers)
         unexplained += not reason

@@ -113,7 +113,8 @@ class FunctionProcess(Process):
         port = free_port()
         server = [sys.executable, "-m", "uvicorn", "--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"]
         target = {"FUNCTION_TARGET": function, "FUNCTION_SOURCE": f"functions/{function}/main.py"}
-        return cls(folder, [*server, "functions_framework.aio:app"], port, {**environment, **target})
+        server += ["--http", "shared.hosts.http_protocol:LeanProtocol", "shared.hosts.direct:app"]
+        return cls(folder, server, port, {**environment, **target})
 
     def get(self, path: str) -> urllib3.BaseHTTPResponse:
         return self.http.request("GET", f"{self.url}{path}")

@@ -125,3 +125,27 @@ async def test_a_process_that_answers_too_few_leaves_nobody_waiting() -> None:
         results = await asyncio.gather(batcher.submit(1), batcher.submit(2), return_exceptions=True)
         assert all(isinstance(result, Exception) for result in results)
         assert isinstance((await asyncio.gather(batcher.submit(1), return_exceptions=True))[0], Exception)
+
+
+async def test_the_next_batch_is_begun_before_the_one_that_is_back_is_concluded(processor: Processor) -> None:
+    begun: list[list[list[int]]] = []
+
+    def conclude(items: Sequence[int], processed: list[int]) -> list[int]:
+        begun.append(list(processor.batches))
+        return [item + double for item, double in zip(items, processed, strict=True)]
+
+    batcher: Batcher[int, int] = Batcher(processor, conclude, max_batch=2)
+    assert await asyncio.gather(*[batcher.submit(item) for item in range(5)]) == [3 * item for item in range(5)]
+    assert begun == [[[0, 1], [2, 3]], [[0, 1], [2, 3], [4]], [[0, 1], [2, 3], [4]]]
+
+
+async def test_a_batch_that_cannot_be_concluded_harms_neither_the_one_begun_nor_the_next(processor: Processor) -> None:
+    def conclude(items: Sequence[int], processed: list[int]) -> list[int]:
+        if 0 in items:
+            raise LookupError
+        return processed
+
+    batcher: Batcher[int, int] = Batcher(processor, conclude, max_batch=2)
+    results = await asyncio.gather(*[batcher.submit(item) for item in range(4)], return_exceptions=True)
+    assert [type(result) for result in results] == [LookupError, LookupError, int, int]
+    assert await batcher.submit(5) == 10

@@ -59,6 +59,11 @@ def modules_after(load: str) -> frozenset[str]:
         ("drift", TRAINING | TOOLS | HEAVY, {"functions_framework"}),
         ("promote", TRAINING | TOOLS | HEAVY, {"functions_framework"}),
         ("train", TRAINING | TOOLS | {"fastapi", "redis", "mangum"}, {"functions_framework"}),
+        (
+            "archiver",
+            TRAINING | TOOLS | {"fastapi", "redis", "mangum", "confluent_kafka", "deltalake"},
+            {"functions_framework"},
+        ),
     ],
 )
 def test_entry_modules_import_what_they_need_and_no_more(

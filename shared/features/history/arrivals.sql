@@ -8,10 +8,11 @@ FROM input;
 CREATE OR REPLACE TEMP TABLE cards AS SELECT card_id, row_number() OVER () AS card FROM (SELECT DISTINCT card_id FROM raw);
 @CODES@
 
--- What the windows look at, with `seq` (1, 2, … per card in order of arrival).
+-- What the windows look at, with `seq` (1, 2, … per card in order of arrival) and the newest event time so far.
 CREATE OR REPLACE TEMP TABLE arrivals AS
-SELECT row, row_number() OVER (PARTITION BY card ORDER BY @ORDER@, row) AS seq, card, t, a, latitude, longitude@COLUMNS@
-FROM raw JOIN cards USING (card_id)@JOINS@;
+SELECT row, row_number() OVER so_far AS seq, card, t, a, latitude, longitude@COLUMNS@, max(t) OVER so_far AS newest
+FROM raw JOIN cards USING (card_id)@JOINS@
+WINDOW so_far AS (PARTITION BY card ORDER BY @ORDER@, row ROWS UNBOUNDED PRECEDING);
 
 -- Rows of ids that come more than once; the first to arrive is taken for the version that counts.
 CREATE OR REPLACE TEMP TABLE repeated AS

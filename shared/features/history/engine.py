@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -27,6 +27,14 @@ SELECT count(*) FROM labels WHERE transaction_id IS NULL OR card_id IS NULL OR m
   OR event_time_ms IS NULL OR is_fraud IS NULL OR label_time_ms IS NULL
 """
 _REQUIRED = {"transaction_id", "card_id", "event_time_ms", "amount_minor"}
+_ROWS_PER_PART = 2_000_000
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Is told how many of how many rows have been worked through."""
+
+
+def _untold(_done: int, _total: int) -> None:
+    """Nobody wants to know."""
 
 
 class HistoryFeatures:
@@ -52,6 +60,7 @@ class HistoryFeatures:
         threads: Threads to use; all processors when None.
         memory_limit: What DuckDB may hold before it spills to disk, such as "2GB"; its default (80 %) when None.
         spill_folder: Where it spills.
+        progress: Is told how many rows are done, of how many, after every part of the cards.
     """
 
     def __init__(
@@ -61,8 +70,10 @@ class HistoryFeatures:
         threads: int | None = None,
         memory_limit: str | None = None,
         spill_folder: Path | None = None,
+        progress: Progress = _untold,
     ) -> None:
         self.catalogue = catalogue
+        self._progress = progress
         self._config: dict[str, str | bool | int | float | list[str]] = {
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
@@ -107,11 +118,20 @@ class HistoryFeatures:
         connection.execute(sql.versions())
         self._mend_forgetful_cards(connection)
         largest = _one(connection, "SELECT coalesce(max(a), 0) FROM arrivals")
+        self._answer_in_parts(connection, largest)
         connection.execute(sql.answers(self.catalogue, largest))
         if merchant_windows(self.catalogue):
             label_columns = _take_labels(connection, labels)
             connection.execute(merchants(relation.columns, label_columns, self.catalogue))
         return connection.sql(features(self.catalogue))
+
+    def _answer_in_parts(self, connection: duckdb.DuckDBPyConnection, largest: int) -> None:
+        """Compute the windows of some cards after the others, so that memory does not grow with the history."""
+        rows = _one(connection, "SELECT count(*) FROM arrivals")
+        parts = max(1, -(-rows // _ROWS_PER_PART))
+        for part in range(parts):
+            connection.execute(sql.windowed(self.catalogue, largest, part, parts))
+            self._progress(rows * (part + 1) // parts, rows)
 
     def _mend_forgetful_cards(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Judge the rows of cards to which a forgotten id came back one after the other."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from shared.features.catalogue import Catalogue
 from shared.features.definition import DAY_MS, NIGHT_ENDS_MS, RETENTION_MS
@@ -63,33 +63,71 @@ def request_texts(catalogue: Catalogue) -> list[str]:
 
 
 def versions() -> str:
-    """Tables `versions` and `forgetful`, from `arrivals` and `repeated`."""
+    """View `versions` and table `forgetful`, from `arrivals` and `repeated`."""
     return render(__package__, "versions.sql", {"DAY": str(DAY_MS), "RETENTION": str(RETENTION_MS)})
 
 
-def answers(catalogue: Catalogue, largest_amount: int) -> str:
-    """Table `answers`: every aggregate of every row."""
+def windowed(catalogue: Catalogue, largest_amount: int, part: int, parts: int) -> str:
+    """Table `windowed`: the windows of each row whose card falls into a part, added to the parts before.
+
+    Args:
+        catalogue: The features.
+        largest_amount: Of the whole history, in minor units.
+        part: Number of the part, from 0.
+        parts: How many parts the cards are divided into.
+    """
     aggregates = plan(catalogue)
-    square = "r.a * r.a" if largest_amount <= _LARGEST_BIGINT_SQUARE_OF else "r.a::HUGEINT * r.a"
-    longest = max((aggregate.window_ms for aggregate in aggregates), default=1)
+    longest = _longest(aggregates)
     frames = []
     for window in sorted({longest, *(aggregate.window_ms for aggregate in aggregates)}):
         frame = f"PARTITION BY card ORDER BY t RANGE BETWEEN {window - 1} PRECEDING AND CURRENT ROW"
         frames += [f"with_own_{window} AS ({frame})", f"others_{window} AS ({frame} EXCLUDE CURRENT ROW)"]
-    subject = [f"{text}_code" for text in compared_texts(catalogue)] + request_texts(catalogue)
-    same = [f"o.{column} IS NOT DISTINCT FROM x.{column}" for column in ("t", "a", *STORED_TEXTS, *PLACE)]
+    met = [text for text in STORED_TEXTS if any(a.op is Op.MET and a.field == text for a in aggregates)]
     pieces = {
         "LONGEST": str(longest),
         "FRAMES": ", ".join(frames),
+        "SUBJECT": "".join(f", {column}" for column in _subject(catalogue)),
+        # Other orders than that of the windows, so within: what is sorted for them is then narrow.
+        "PREVIOUS": "".join(
+            f", lag(t) OVER (PARTITION BY card, {text}_code ORDER BY t, seq) AS {text}_previous" for text in met
+        ),
+        "WINDOWED": "".join(f"{_windowed(a)} AS {a.column}, " for a in aggregates),
+        "PART": str(part),
+        "PARTS": str(parts),
+    }
+    query = _with_squares(render(__package__, "windowed.sql", pieces), largest_amount)
+    return f"INSERT INTO windowed {query}" if part else f"CREATE OR REPLACE TEMP TABLE windowed AS {query}"
+
+
+def answers(catalogue: Catalogue, largest_amount: int) -> str:
+    """View `answers`: every aggregate of every row, from `windowed`."""
+    aggregates = plan(catalogue)
+    subject = _subject(catalogue)
+    same = [f"o.{column} IS NOT DISTINCT FROM x.{column}" for column in ("t", "a", *STORED_TEXTS, *PLACE)]
+    pieces = {
+        "LONGEST": str(_longest(aggregates)),
         "SUBJECT": "".join(f", {column}" for column in subject),
         "SPECIAL_SUBJECT": "".join(f", f.{column}" for column in subject),
-        "WINDOWED": "".join(f"{_windowed(a)} AS {a.column}, " for a in aggregates),
         "AGGREGATES": "".join(f", {a.column}" for a in aggregates),
         "JOINED": "".join(f", {_joined(a)} AS {a.column}" for a in aggregates),
         "ALONE": "".join(f", {_ALONE[a.op].format(field=a.field)}" for a in aggregates),
         "SAME": " AND ".join(same),
     }
-    return render(__package__, "answers.sql", pieces).replace("square_of_amount", square)
+    return _with_squares(render(__package__, "answers.sql", pieces), largest_amount)
+
+
+def _longest(aggregates: Sequence[Aggregate]) -> int:
+    return max((aggregate.window_ms for aggregate in aggregates), default=1)
+
+
+def _subject(catalogue: Catalogue) -> list[str]:
+    """Columns of the transaction itself that its features look at."""
+    return [f"{text}_code" for text in compared_texts(catalogue)] + request_texts(catalogue)
+
+
+def _with_squares(query: str, largest_amount: int) -> str:
+    square = "r.a * r.a" if largest_amount <= _LARGEST_BIGINT_SQUARE_OF else "r.a::HUGEINT * r.a"
+    return query.replace("square_of_amount", square)
 
 
 _FUNCTIONS = {
@@ -123,8 +161,7 @@ def _windowed(aggregate: Aggregate) -> str:
     """The aggregate as a window function, for rows whose windows nothing overtook."""
     if aggregate.op is Op.MET:
         # The previous record with the same text, which is the latest of all others with it.
-        previous = f"lag(t) OVER (PARTITION BY card, {aggregate.field}_code ORDER BY t, seq)"
-        return f"coalesce({previous} > t - {aggregate.window_ms}, false)"
+        return f"coalesce({aggregate.field}_previous > t - {aggregate.window_ms}, false)"
     filtered = f" FILTER ({_FILTERS[aggregate.op]})" if aggregate.op in _FILTERS else ""
     frame = "others" if aggregate.op in _OF_OTHERS else "with_own"
     function = _FUNCTIONS[aggregate.op].format(field=aggregate.field)

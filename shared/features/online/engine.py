@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from redis.asyncio import Redis, RedisCluster
 
@@ -18,7 +18,8 @@ from shared.features.online.wire import Call, CardReply, FeatureRead, Protocol, 
 from shared.features.values import Raw, Value
 
 Unrecorded = Callable[[Sequence[Transaction], Exception], None]
-"""Takes transactions that may be missing at their merchants, and why."""
+"""Takes transactions of which some may be missing at their merchants, and why."""
+Item = TypeVar("Item")
 _RECORDED = (ReadStatus.NEW, ReadStatus.SEEN)
 
 
@@ -66,20 +67,34 @@ class OnlineFeatures:
             ValueError: A transaction cannot be recorded (time or amount out of range); none was.
             redis.exceptions.RedisError: The store did not answer; some transactions may have been recorded.
         """
+        if not transactions:
+            return []
         calls = [pack(transaction) for transaction in transactions]
-        commands: list[Command] = [(self._card.digest, *call.command) for call in calls]
+        commands: list[Command] = [(self._card.digest, b"1", *call.command) for call in calls]
         if not self._merchants.aggregates:
             return [self._protocol.finish(card, ()) for card in self._opened(calls, await self._call(commands))]
-        read = self._merchants.read
-        commands += [read(call.subject.merchant_id, call.subject.event_time_ms) for call in calls]
+        commands += [self._merchants.read(some) for some in self._together([call.subject for call in calls])]
         replies = await self._call(commands)
         cards = self._opened(calls, replies[: len(calls)])
         if self._one_by_one(cards):
             numbers = await self._in_turn(calls, cards)
         else:
-            numbers = [self._merchants.numbers(reply) for reply in replies[len(calls) :]]
+            numbers = self._merchants.numbers(replies[len(calls) :])
             await self._tell(transactions, calls, cards)
         return [self._protocol.finish(card, merchant) for card, merchant in zip(cards, numbers, strict=True)]
+
+    async def record(self, transactions: Sequence[Transaction]) -> list[ReadStatus]:
+        """Record transactions in the order given, at their cards and merchants; for callers that need no features.
+
+        Raises:
+            ValueError: A transaction cannot be recorded (time or amount out of range); none was.
+            redis.exceptions.RedisError: The store did not answer; some transactions may have been recorded.
+        """
+        calls = [pack(transaction) for transaction in transactions]
+        cards = self._opened(calls, await self._call([(self._card.digest, b"1", *call.command) for call in calls]))
+        if self._merchants.aggregates:
+            await self._tell(transactions, calls, cards)
+        return [card.status for card in cards]
 
     async def label(self, labels: Sequence[Label]) -> list[LabelOutcome]:
         """Take in labels in the order given, in one round trip. Taken in again, a label changes nothing.
@@ -125,29 +140,33 @@ class OnlineFeatures:
         reads = []
         for call, card in zip(calls, cards, strict=True):
             reads.append(len(commands))
-            commands.append(self._merchants.read(card.subject.merchant_id, card.subject.event_time_ms))
+            commands.append(self._merchants.read([card.subject]))
             if _is_recorded(card):
-                commands.append(self._merchants.record(call))
+                commands.append(self._merchants.record([call]))
         replies = await self._call(commands)
-        return [self._merchants.numbers(replies[position]) for position in reads]
+        return self._merchants.numbers([replies[position] for position in reads])
 
     async def _tell(
         self, transactions: Sequence[Transaction], calls: Sequence[Call], cards: Sequence[CardReply]
     ) -> None:
         """Tell the merchants what their cards have recorded."""
         recorded = [number for number, card in enumerate(cards) if _is_recorded(card)]
-        commands = [self._merchants.record(calls[number]) for number in recorded]
-        if not commands:
+        if not recorded:
             return
+        commands = [self._merchants.record(some) for some in self._together([calls[number] for number in recorded])]
         if self._unrecorded is None:
             await self._call(commands)
             return
         report = self._unrecorded
 
-        def missed(numbers: Sequence[int], error: Exception) -> None:
-            report([transactions[recorded[number]] for number in numbers], error)
+        def missed(error: Exception) -> None:
+            report([transactions[number] for number in recorded], error)
 
         await self._link.tell(commands, missed)
+
+    def _together(self, items: list[Item]) -> list[list[Item]]:
+        """What one call may be about: everything on a single node, on a cluster each merchant by itself."""
+        return [items] if self._link.any_keys else [[item] for item in items]
 
 
 def _is_recorded(card: CardReply) -> bool:

@@ -1,17 +1,15 @@
 -- Bytes of a page's or of the root's entry that say what lies before it.
 local function page_base(rank, sum, squares_hi, squares, night)
-  local carried = floor(squares / 1099511627776)
-  return pack('<@PAGE_BASE@', rank, sum, squares_hi + carried, squares - carried * 1099511627776, night)
+  local low = squares % 1099511627776
+  return pack('<@PAGE_BASE@', rank, sum, squares_hi + (squares - low) / 1099511627776, low, night)
 end
 
 local function root_base(rank, sum_hi, sum, squares_top, squares_hi, squares, night)
-  local carried = floor(sum / 1099511627776)
-  sum_hi, sum = sum_hi + carried, sum - carried * 1099511627776
-  carried = floor(squares / 1099511627776)
-  squares_hi, squares = squares_hi + carried, squares - carried * 1099511627776
-  carried = floor(squares_hi / 1099511627776)
-  squares_top, squares_hi = squares_top + carried, squares_hi - carried * 1099511627776
-  return pack('<@ROOT_BASE@', rank, sum_hi, sum, squares_top, squares_hi, squares, night)
+  local sum_low, low = sum % 1099511627776, squares % 1099511627776
+  local high = squares_hi + (squares - low) / 1099511627776
+  local high_low = high % 1099511627776
+  return pack('<@ROOT_BASE@', rank, sum_hi + (sum - sum_low) / 1099511627776, sum_low,
+    squares_top + (high - high_low) / 1099511627776, high_low, low, night)
 end
 
 -- The largest amount of entries and whether one of them is located.

@@ -110,29 +110,37 @@ end
 
 -- A row amid others: the rest of its block is written anew, and all that lies after it has one more before it.
 local function insert()
-  local count = #times / 6
   local rows = call('GET', prefix .. ':b' .. number)
   local sum, squares_hi, squares, night, largest, located, located_time = 0, 0, 0, 0, 0, 0, 0
   if i > 0 then
     sum, squares_hi, squares, night, largest, located = unpack('<@RUNNING@I6I1', rows, i * @ROW@ - @ROW@ + @VALUES@ + 1)
     if located > 0 then located_time = unpack('<I6', times, located * 6 - 5) end
   end
-  local items = {item}
-  for k = i + 1, count do
-    items[#items + 1] = sub(times, k * 6 - 5, k * 6) .. sub(rows, (k - 1) * @ROW@ + 1, (k - 1) * @ROW@ + @VALUES@)
-  end
-  local encoded_times, encoded, _, _, _, _, block_largest, block_located =
-    encode(items, i, sum, squares_hi, squares, night, largest, located, located_time)
-  call('SETRANGE', prefix .. ':t' .. number, i * 6, encoded_times)
-  call('SETRANGE', prefix .. ':b' .. number, i * @ROW@, encoded)
-
+  local _, own, _, _, _, _, block_largest, block_located =
+    encode({item}, i, sum, squares_hi, squares, night, largest, located, located_time)
+  local own_located = block_located == i + 1
   local square, square_hi = 0, 0
   do
     local a, squares, squares_hi = amount, 0, 0
     @ADD_SQUARE@
-    square, square_hi = squares, squares_hi
+    square = squares % 1099511627776
+    square_hi = squares_hi + (squares - square) / 1099511627776
   end
   local nights = t % DAY < @NIGHT_ENDS@ and 1 or 0
+  local following = {own}
+  for p = i * @ROW@ + 1, #rows, @ROW@ do
+    sum, squares_hi, squares, night, largest, located = unpack('<@RUNNING@I6I1', rows, p + @VALUES@)
+    squares_hi, squares = squares_hi + square_hi, squares + square
+    if squares >= 1099511627776 then squares_hi, squares = squares_hi + 1, squares - 1099511627776 end
+    if amount > largest then largest = amount end
+    if located > i then located = located + 1 elseif own_located then located = i + 1 end
+    following[#following + 1] = sub(rows, p, p + @VALUES@ - 1)
+      .. pack('<@RUNNING@I6I1', sum + amount, squares_hi, squares, night + nights, largest, located)
+    block_largest, block_located = largest, located
+  end
+  call('SETRANGE', prefix .. ':t' .. number, i * 6, sub(head, 1, 6) .. sub(times, i * 6 + 1))
+  call('SETRANGE', prefix .. ':b' .. number, i * @ROW@, table.concat(following))
+
   local entry = page_entry(m)
   local entries = {(i == 0 and sub(head, 1, 6) or sub(entry, 1, 6)) .. sub(entry, 7, -8) .. pack('<I6I1', block_largest, block_located)}
   for k = m + 1, blocks do

@@ -71,6 +71,7 @@ def _common(aggregates: Sequence[Aggregate], limits: Limits) -> dict[str, str]:
         "SMALL_REF_FORMAT": f"I{SMALL_REF_BYTES}" * len(STORED_TEXTS),
         "RECORD": str(layout.SMALL_RECORD_BYTES),
         "VERSION": str(layout.VERSION_BYTES),
+        "TIED": str(layout.TIED_BYTES),
         "ROOT_HEAD": str(layout.ROOT_HEAD_BYTES),
         "ROOT_ENTRY": str(layout.ROOT_ENTRY_BYTES),
         "ROOT_BASE": layout.ROOT_BASE_FORMAT,
@@ -106,26 +107,16 @@ end"""
 
 def _reading(aggregates: Sequence[Aggregate]) -> dict[str, str]:
     windows = sorted({aggregate.window_ms for aggregate in aggregates})
-    inside, distinct, met = [], [], []
+    inside, met = [], []
     for window in windows:
         of_window = [_over(a) for a in aggregates if a.window_ms == window and a.op in _OVER]
         if of_window:
             start = f"from_n, from_m, from_i = locate(edge_{window}, from_n, from_m, from_i)\n{_BEFORE_WINDOW}"
             # Windows are gone through from the shortest: where one starts before all records, so do the longer ones.
             inside.append("\n".join(["if from_i > 0 then", start, "end", *of_window]))
-    counted = counted_texts(aggregates)
     for aggregate in aggregates:
         values = {"NAME": aggregate.column, "EDGE": f"edge_{aggregate.window_ms}", "TEXT": str(aggregate.field)}
-        if aggregate.op is Op.DISTINCT:
-            values |= {
-                "KIND": TEXT_KINDS[str(aggregate.field)],
-                "ROW_OFFSET": str(HEAD_BYTES - 6 + CODE_BYTES * counted.index(str(aggregate.field))),
-                "ROW": str(_values(aggregates) + layout.RUNNING_BYTES),
-            }
-            if f"local {aggregate.field}_seen" not in "".join(distinct):
-                distinct.append(_own_seen(str(aggregate.field)))
-            distinct.append(_render("read_distinct.lua", values))
-        elif aggregate.op is Op.MET:
+        if aggregate.op is Op.MET:
             field = str(aggregate.field)
             number = 2 + STORED_TEXTS.index(field)
             values["ENTRY"] = f"{field} > 0 and (by_code and by_code[{field}][2] or not by_code and noted[{number}])"
@@ -140,7 +131,7 @@ def _reading(aggregates: Sequence[Aggregate]) -> dict[str, str]:
         "RESET": scan.reset(aggregates, windows),
         "READ_WINDOWS": "\n".join(inside),
         "READ_PLACES": "\n".join(places),
-        "READ_DISTINCT": "\n".join(distinct),
+        "READ_DISTINCT": _distinct(aggregates),
         "READ_MET": "\n".join(met),
     }
 
@@ -171,9 +162,31 @@ def _over(aggregate: Aggregate) -> str:
     return templates.fill(_OVER[aggregate.op], {"NAME": aggregate.column, "EDGE": f"edge_{aggregate.window_ms}"})
 
 
-def _own_seen(field: str) -> str:
-    key = f"prefix .. ':z{TEXT_KINDS[field]}'"
-    return f"local {field}_seen = {field} > 0 and tonumber(call('ZSCORE', {key}, {field})) or -1"
+def _distinct(aggregates: Sequence[Aggregate]) -> str:
+    """How the different values of the counted texts are counted."""
+    counted = counted_texts(aggregates)
+    parts = []
+    for number, field in enumerate(counted):
+        of_field = [aggregate for aggregate in aggregates if aggregate.op is Op.DISTINCT and aggregate.field == field]
+        values = {
+            "TEXT": field,
+            "KIND": TEXT_KINDS[field],
+            "EDGE": f"edge_{max(aggregate.window_ms for aggregate in of_field)}",
+            "ROW": str(_values(aggregates) + layout.RUNNING_BYTES),
+            "ROW_OFFSET": str(HEAD_BYTES - 6 + CODE_BYTES * number),
+            "COUNT_SEEN": "\n".join(_count_seen(aggregate) for aggregate in of_field),
+            "COUNT_MET": "\n".join(
+                f"if at > edge_{a.window_ms} then {a.column} = {a.column} + 1 end" for a in of_field
+            ),
+        }
+        parts.append(_render("read_distinct.lua", values))
+    return "\n".join(parts)
+
+
+def _count_seen(aggregate: Aggregate) -> str:
+    name, edge = aggregate.column, f"edge_{aggregate.window_ms}"
+    return f"""{name} = call('ZCOUNT', key, string.format('(%.0f', {edge}), upto)
+if own_seen > {edge} and own_seen <= t then {name} = {name} - 1 end"""
 
 
 def _over_places(aggregate: Aggregate) -> str:

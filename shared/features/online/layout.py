@@ -17,17 +17,18 @@ levels. Every level holds running sums, so that what lies in a window is the dif
     :k   hash of texts and ids:
          kind and text -> code u3, then for dated kinds (day u3, first and last millisecond of the day u4, times at the
          first millisecond u1) for each day it was seen on; '#' the highest code
-         number of a bucket -> (length u1, id, version with codes u3) for each id in it
+         number of a bucket -> (length u1, id, version with codes u3, number of those of its moment that were there
+         before u2) for each id in it
     :z<kind>  sorted set of codes by the time they were seen last, for texts that are counted
-An entry is the first event time u6, the number of the page or block u4, then what lies before it (before a block: in its
-page), then of itself the largest amount u6 and, of a block, the row of the latest located transaction u1, of a page,
-whether there is one. Of the last block and page these two are noted once it is full.
+An entry is the first event time u6, the number of the page or block u4, then what lies before it (before a block: in
+its page), then of itself the largest amount u6 and, of a block, the row of the latest located transaction u1, of a
+page, whether there is one. Of the last block and page these two are noted once it is full.
 A row is amount u6, latitude, longitude i4, codes u3 of the counted texts, then the running values up to and with it
 within its block: sum, squares, nights, largest amount u6, row of the latest located transaction u1.
 
-A transaction in order is appended to the last block. A late one is put where it belongs: the rest of its block, its page
-and the root are written anew, at most `block` rows and `page` + number of pages entries. Nothing waits to be merged, so
-no call costs much more than another.
+A transaction in order is appended to the last block. A late one is put where it belongs: the rest of its block, its
+page and the root are written anew, at most `block` rows and `page` + number of pages entries. Nothing waits to be
+merged, so no call costs much more than another.
 
 What lies before the horizon is forgotten a bounded share at a time, as blocks are added; no answer depends on when.
 
@@ -56,7 +57,8 @@ SMALL_REF_BYTES = 2
 CODE_BYTES = 3
 SMALL_VERSION_BYTES = HEAD_BYTES + SMALL_REF_BYTES * len(STORED_TEXTS)
 SMALL_RECORD_BYTES = SMALL_VERSION_BYTES + SMALL_REF_BYTES
-VERSION_BYTES = HEAD_BYTES + CODE_BYTES * len(STORED_TEXTS)
+TIED_BYTES = 2
+VERSION_BYTES = HEAD_BYTES + CODE_BYTES * len(STORED_TEXTS) + TIED_BYTES
 
 ROOT_HEAD_BYTES = 14
 ROOT_BASE_FORMAT = "I4I4I5I4I5I5I4"
@@ -88,7 +90,7 @@ class Limits:
 
     small: int = 128
     heap: int = 48_000
-    block: int = 64
+    block: int = 48
     page: int = 16
     bucket: int = 1_000
     sweep: int = 32

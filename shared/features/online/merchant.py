@@ -17,8 +17,10 @@ little-endian and unsigned unless said; uN has N bytes. Days are UTC days since 
 A read searches `:s` for the edges of the windows, so its cost does not depend on how many transactions there are. It
 takes out again what became known after its own time, which costs in proportion to the labels since then.
 
-Memory: a transaction takes the 12 bytes of its digest, and its share of a day's 11 bytes and field names. What lies
-before the merchant's memory is deleted with the first transaction of a newer day.
+Memory: a transaction takes the 12 bytes of its digest, and its share of a day's 11 bytes and field names; measured on
+Valkey 9 are 36 bytes at one transaction a day, 20 at ten and 16 to 23 above. A label takes 19 bytes, 22 more when it
+came later than the label delay. What lies before the merchant's memory is deleted with the first transaction of a newer
+day, and everything when neither transaction nor label has come for as long as the memory and nine days.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ from shared.features.online.layout import Limits
 from shared.features.online.link import Command, LuaScript
 from shared.features.online.wire import Call, card_key, hash_tag, identity_of
 from shared.features.plan import merchant_aggregates, merchant_windows
-from shared.features.values import Raw
+from shared.features.values import Raw, Subject
 
 DIGEST_BYTES = 12
 HEAD_BYTES = 6
@@ -100,33 +102,39 @@ class Merchants:
         taken_out = [f"if day > last - {days} then frauds_{days} = frauds_{days} - change end" for days in windows]
         return {
             "NOTHING": "\\0" * self._doubles.size,
-            "WINDOWS": "\n".join(subtracted),
+            "WINDOWS": "\n  ".join(subtracted),
             "TAKE_OUT": "\n".join(taken_out),
             "FORMAT": "d" * len(self.aggregates),
             "REPLY": ", ".join(f"txns_{days}, frauds_{days}" for days in windows),
         }
 
-    def read(self, merchant_id: str | None, event_time_ms: int) -> Command:
-        """The call that reads a merchant as of an event time."""
-        return (self._read.digest, merchant_key(merchant_id), event_time_ms.to_bytes(6, "little"))
+    def read(self, subjects: Sequence[Subject]) -> Command:
+        """The call that reads the merchants of transactions, each as of its event time."""
+        return (
+            self._read.digest,
+            b"%d" % len(subjects),
+            *[merchant_key(subject.merchant_id) for subject in subjects],
+            *[subject.event_time_ms.to_bytes(6, "little") for subject in subjects],
+        )
 
-    def numbers(self, reply: bytes) -> Raw:
-        """The numbers of a read's reply, in the order of `aggregates`."""
-        return self._doubles.unpack(reply)
+    def numbers(self, replies: Sequence[bytes]) -> list[Raw]:
+        """The numbers of each transaction in the replies of reads, in the order of `aggregates`."""
+        return [tuple(map(int, numbers)) for numbers in self._doubles.iter_unpack(b"".join(replies))]
 
-    def record(self, call: Call) -> Command:
-        """The call that records a packed transaction at its merchant."""
-        subject = call.subject
-        digest = _digest(call.command[0], call.command[1])
-        day = b"%d" % (subject.event_time_ms // DAY_MS)
-        return (self._record.digest, merchant_key(subject.merchant_id), digest, day)
+    def record(self, calls: Sequence[Call]) -> Command:
+        """The call that records packed transactions at their merchants."""
+        arguments: list[bytes] = []
+        for call in calls:
+            arguments += (_digest(call.command[0], call.command[1]), b"%d" % (call.subject.event_time_ms // DAY_MS))
+        keys = [merchant_key(call.subject.merchant_id) for call in calls]
+        return (self._record.digest, b"%d" % len(calls), *keys, *arguments)
 
     def label(self, label: Label) -> Command:
         """The call that takes in a label."""
         digest = _digest(card_key(label.card_id).encode(), identity_of(label.transaction_id))
         day = label.event_time_ms // DAY_MS
         said = label.label_time_ms.to_bytes(6, "little") + bytes([label.is_fraud])
-        return (self._label.digest, merchant_key(label.merchant_id), digest, b"%d" % day, said)
+        return (self._label.digest, b"1", merchant_key(label.merchant_id), digest, b"%d" % day, said)
 
 
 def merchant_key(merchant_id: str | None) -> bytes:

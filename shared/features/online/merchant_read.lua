@@ -1,14 +1,11 @@
--- Read a merchant's transactions and frauds on whole days. Rendered from the catalogue by merchant.py, which says what
+-- Read merchants' transactions and frauds on whole days. Rendered from the catalogue by merchant.py, which says what
 -- the keys hold.
 --
--- KEYS[1]  prefix of the merchant's keys.
--- ARGV     event time that is read at, u6.
--- Reply    little-endian doubles: for each window the number of transactions and of frauds.
+-- KEYS     for each read the prefix of the merchant's keys.
+-- ARGV     for each the event time that is read at, u6.
+-- Reply    for each, as little-endian doubles, the number of transactions and of frauds in every window.
 local unpack, pack, floor = struct.unpack, struct.pack, math.floor
-local days = redis.call('GET', KEYS[1] .. ':s')
-if not days then return '@NOTHING@' end
-local t = unpack('<I6', ARGV[1])
-local last = floor(t / 86400000) - @DELAY@ - 1
+local days
 
 -- Running numbers at the end of a day, from the first `high` entries; then how many of these are not later.
 local function until_end_of(day, high)
@@ -21,19 +18,30 @@ local function until_end_of(day, high)
   local transactions, frauds = unpack('<I4I4', days, low * @ENTRY@ + @HEAD@ - @ENTRY@ + 4)
   return transactions, frauds, low
 end
-local transactions, frauds, place = until_end_of(last, (#days - @HEAD@) / @ENTRY@)
-if place == 0 then return '@NOTHING@' end
-@WINDOWS@
 
--- The running numbers hold all labels; those that became known after t are taken out again.
-if t < unpack('<I6', days) then
-  local oldest = unpack('<I3', days, #days - @ENTRY@ + 1) - @MEMORY@
-  local later = redis.call('ZRANGEBYSCORE', KEYS[1] .. ':z', string.format('(%.0f', t), '+inf')
-  for k = 1, #later do
-    local day, change = unpack('<I3i1', later[k])
-    if day >= oldest and day <= last then
-      @TAKE_OUT@
+local function read(prefix, at)
+  days = redis.call('GET', prefix .. ':s')
+  if not days then return '@NOTHING@' end
+  local t = unpack('<I6', at)
+  local last = floor(t / 86400000) - @DELAY@ - 1
+  local transactions, frauds, place = until_end_of(last, (#days - @HEAD@) / @ENTRY@)
+  if place == 0 then return '@NOTHING@' end
+  @WINDOWS@
+
+  -- The running numbers hold all labels; those that became known after t are taken out again.
+  if t < unpack('<I6', days) then
+    local oldest = unpack('<I3', days, #days - @ENTRY@ + 1) - @MEMORY@
+    local later = redis.call('ZRANGEBYSCORE', prefix .. ':z', string.format('(%.0f', t), '+inf')
+    for k = 1, #later do
+      local day, change = unpack('<I3i1', later[k])
+      if day >= oldest and day <= last then
+        @TAKE_OUT@
+      end
     end
   end
+  return pack('<@FORMAT@', @REPLY@)
 end
-return pack('<@FORMAT@', @REPLY@)
+
+local replies = {}
+for k = 1, #KEYS do replies[k] = read(KEYS[k], ARGV[k]) end
+return table.concat(replies)

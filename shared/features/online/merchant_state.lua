@@ -1,8 +1,13 @@
 local call, find, sub, byte, unpack, pack = redis.call, string.find, string.sub, string.byte, struct.unpack, struct.pack
 local HEAD, ENTRY, DIGEST, LABEL, MEMORY = @HEAD@, @ENTRY@, @DIGEST@, @LABEL@, @MEMORY@
-local prefix, digest, field = KEYS[1], ARGV[1], ARGV[2]
-local day = tonumber(field)
-local days = call('GET', prefix .. ':s') or string.rep('\0', HEAD)
+local prefix, digest, field, day, days
+
+-- Turn to a transaction: the key's number, then the number of its first argument.
+local function open(key, argument)
+  prefix, digest, field = KEYS[key], ARGV[argument], ARGV[argument + 1]
+  day = tonumber(field)
+  days = call('GET', prefix .. ':s') or string.rep('\0', HEAD)
+end
 
 -- Where an entry of a list begins whose digest is this one, from a position on.
 local function position(list, from, width)

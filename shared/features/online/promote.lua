@@ -3,12 +3,13 @@
 @ENCODE@
 @ENTRIES@
 counter = 0
-local sorted = {}
+local sorted, ties = {}, {}
 local number_of_buckets = 2 ^ math.ceil(math.log((bytes + 1) / @BUCKET@) / math.log(2) + 1)
 if number_of_buckets < 1 then number_of_buckets = 1 end
 local function keep(name, at, full)
   local field = tonumber(sub(redis.sha1hex(name), 1, 6), 16) % number_of_buckets
-  changed[field] = (changed[field] or '') .. pack('<I1', #name) .. name .. full
+  changed[field] = (changed[field] or '') .. pack('<I1', #name) .. name .. full .. pack('<I@TIED@', ties[at] or 0)
+  ties[at] = (ties[at] or 0) + 1
   local k = #sorted
   while k > 0 and unpack('<I6', sorted[k]) > at do
     sorted[k + 1] = sorted[k]

@@ -109,6 +109,12 @@ function before(n, m, i, known)
     night + page_night
 end
 
+-- How many records of the moment t there are, when the last of them is known.
+local function number_of_moment()
+  local first_n, first_m, first_i = locate(t - 1, n, m, i)
+  return (before(n, m, i)) - (before(first_n, first_m, first_i))
+end
+
 local function largest_of_rows(n, m, i, j, best)
   open(n)
   local rows = call('GETRANGE', prefix .. ':b' .. unpack('<I4', page, m * @PAGE_ENTRY@ - @PAGE_ENTRY@ + 7), (i - 1) * @ROW@, j)
@@ -203,7 +209,7 @@ if version then
   local at = unpack('<I6', version)
   if at >= horizon_of(known) then
     status, newest = 1, known
-    if version ~= head .. pack('<@REF_FORMAT@', @REFS@) then
+    if sub(version, 1, -@TIED@ - 1) ~= head .. pack('<@REF_FORMAT@', @REFS@) then
       status, t = 2, at
       amount, @REFS@ = unpack('<xxxxxxI6xxxxxxxx@REF_FORMAT@', version)
       -- Texts are found by name; by number only here, for a conflict is rare.
@@ -232,11 +238,20 @@ else
   if status ~= 0 then
     local own = sub(version, 7, 20)@CODES_OF_VERSION@
     own_n, own_m, own_i = n, m, i
+    others_n, others_m, others_i = previous(n, m, i)
+    if others_i > 0 and time(others_n, others_m, others_i) == t then
+      for _ = 1, number_of_moment() - 1 - unpack('<I@TIED@', version, @VERSION@ - @TIED@ + 1) do
+        own_n, own_m, own_i = previous(own_n, own_m, own_i)
+      end
+      -- Of a moment cut in two for want of room the numbers have moved.
+      if row(own_n, own_m, own_i, 0, @VALUES@ - 1) ~= own then own_n, own_m, own_i = n, m, i end
+    end
     while own_i > 0 and row(own_n, own_m, own_i, 0, @VALUES@ - 1) ~= own do
       own_n, own_m, own_i = previous(own_n, own_m, own_i)
     end
     if own_i == 0 then error('a transaction of ' .. prefix .. ' is known by its id and not among its records') end
-    others_n, others_m, others_i = previous(n, m, i)
+  elseif i > 0 and time(n, m, i) == t then
+    tied = math.min(number_of_moment(), 65535)
   end
   if i > 0 then last_row = row(n, m, i, 0, @ROW@ - 1) end
   local rank, sum_hi, sum, squares_top, squares_hi, squares, night = before(n, m, i, last_row)

@@ -23,6 +23,7 @@ local status, newest, version, horizon, ttl, cut = 0, t, nil, nil, 0, 0
 @DECLARE@
 local heap, fresh, bytes, id_ref, dead
 local noted, by_code, bucket, bucket_field, n, m, i, append_row, cut_before
+local tied = 0
 local pages, opened, page, page_at, blocks, times, times_page, times_block, last_row, buckets
 local open, load, locate, row, before, bucket_of
 if large then

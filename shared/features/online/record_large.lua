@@ -1,7 +1,7 @@
 @NOTE_FUNCTIONS@
 @FIELDS@
 local full = head .. pack('<@REF_FORMAT@', @NOTE_OWN@)
-local entry = pack('<I1', #id) .. id .. full
+local entry = pack('<I1', #id) .. id .. full .. pack('<I@TIED@', tied)
 if bucket == '' or unpack('<I6', bucket, byte(bucket) + 2) >= horizon then
   bucket = bucket .. entry
 else

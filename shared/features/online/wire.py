@@ -7,6 +7,7 @@ import re
 import struct
 from binascii import b2a_base64
 from enum import IntEnum
+from operator import itemgetter
 from typing import NamedTuple
 
 from shared.contracts.transaction import Transaction
@@ -149,8 +150,8 @@ class Protocol:
 
     def open(self, reply: bytes, subject: Subject) -> CardReply:
         """What a reply to the call of that subject says of the card."""
-        raw = self._doubles.unpack_from(reply)
-        code = int(raw[0])
+        raw = tuple(map(int, self._doubles.unpack_from(reply)))
+        code = raw[0]
         status = _STATUSES[code & ~_CUT]
         if status is ReadStatus.CONFLICT:
             subject = _first_version(reply[self._doubles.size :])
@@ -167,24 +168,20 @@ class Protocol:
 
     def _integers(self, aggregate: Aggregate) -> list[Integers]:
         if aggregate in self._merchant:
-            return [_integer_at(self._merchant[aggregate])]
+            return [itemgetter(self._merchant[aggregate])]
         at = self.script.position[aggregate]
         match aggregate.op:
             case Op.SUM:
-                return [lambda raw: (int(raw[at]) << 40) + int(raw[at + 1])]
+                return [lambda raw: (raw[at] << 40) + raw[at + 1]]
             case Op.SQUARES:
-                return [lambda raw: (int(raw[at]) << 80) + (int(raw[at + 1]) << 40) + int(raw[at + 2])]
+                return [lambda raw: (raw[at] << 80) + (raw[at + 1] << 40) + raw[at + 2]]
             case _:
-                return [_integer_at(at + k) for k in range(scan.doubles(aggregate))]
+                return [itemgetter(at + k) for k in range(scan.doubles(aggregate))]
 
 
 _STATUSES = tuple(ReadStatus)
 _CUT = 8
 """Is added to the status of a read that was cut."""
-
-
-def _integer_at(position: int) -> Integers:
-    return lambda raw: int(raw[position])
 
 
 def _first_version(tail: bytes) -> Subject:

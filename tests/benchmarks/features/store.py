@@ -14,12 +14,15 @@ from typing import Any, cast
 from redis import Redis
 from redis.connection import Connection
 
+from shared.contracts.transaction import Transaction
 from shared.features.catalogue import CATALOGUE
 from shared.features.online.layout import Limits
-from shared.features.online.wire import Call, FeatureRead, Protocol
+from shared.features.online.wire import Call, FeatureRead, Protocol, pack
 from tests.support.backing import SessionBacking
 
 _BATCH = 64
+_SLOW_US = 1_000
+_SLOW_KEPT = 10_000
 _SPENT = re.compile(rb"cmdstat_evalsha:calls=\d+,usec=(\d+)")
 
 
@@ -33,6 +36,8 @@ class Store:
         source = self._protocol.script.source
         self._digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
         self.admin.script_load(source)
+        self.admin.config_set("slowlog-log-slower-than", _SLOW_US)
+        self.admin.config_set("slowlog-max-len", _SLOW_KEPT)
         self._connection = cast("Connection", self.admin.connection_pool.get_connection())
         self._spent = self._spent_us(self._info())
 
@@ -43,6 +48,10 @@ class Store:
             self._send(some)
             for _ in some:
                 self._reply()
+
+    def record(self, transactions: Iterable[Transaction]) -> None:
+        """Record transactions, for their effect."""
+        self.load(map(pack, transactions))
 
     def server_us(self, calls: Sequence[Call]) -> list[int]:
         """Time the server spends on each call, in whole microseconds: what `commandstats` grows by."""
@@ -75,6 +84,14 @@ class Store:
         """Processor time that the server has used, all of its threads."""
         used = self.admin.info("cpu")
         return float(used["used_cpu_user"] + used["used_cpu_sys"])
+
+    def slow_calls(self) -> list[dict[str, Any]]:
+        """Entries of the slow log for calls of more than a millisecond."""
+        return [entry for entry in self.admin.slowlog_get(_SLOW_KEPT) if entry["command"].startswith(b"EVALSHA")]
+
+    def calls(self) -> int:
+        """How many calls of scripts the server has answered."""
+        return int(self.admin.info("commandstats")["cmdstat_evalsha"]["calls"])
 
     def bytes_of(self, call: Call) -> int:
         """Memory of all keys of a call's card, by MEMORY USAGE."""

@@ -8,15 +8,18 @@ from redis.asyncio import Redis, RedisCluster
 from shared.features.online import OnlineFeatures, ReadStatus
 from shared.features.online.layout import Limits
 from tests.support.features.checking import expected, mismatches, online_answers
+from tests.support.features.merchant_streams import random_merchant_stream
 from tests.support.features.oracle import Tx
 from tests.support.features.streams import random_stream
-from tests.support.features.valkey import valkey_cluster
+from tests.support.features.valkey_cluster import valkey_cluster
+from tests.verification.comparison import compare
+from tests.verification.worlds import world
 
 
 @pytest.fixture(scope="module")
 def cluster_port() -> Iterator[int]:
-    with valkey_cluster() as port:
-        yield port
+    with valkey_cluster() as cluster:
+        yield cluster.port
 
 
 @pytest.mark.parametrize("limits", [Limits(), Limits(small=4, block=3, page=2, bucket=150, sweep=2)])
@@ -29,6 +32,22 @@ async def test_answers_on_a_cluster_are_the_same(cluster_port: int, limits: Limi
         assert mismatches(stream, await online_answers(features, stream, 32), expected(stream)) == []
         spread = [await _size(node.port) for node in cluster.get_primaries()]
         assert min(spread) > 0, "every node holds cards"
+
+
+async def test_answers_of_merchants_on_a_cluster_are_the_same(cluster_port: int) -> None:
+    stream = random_merchant_stream(12, 600, ["c", "{", "d"])
+    async with RedisCluster(host="127.0.0.1", port=cluster_port) as cluster:
+        await cluster.flushall(target_nodes=RedisCluster.PRIMARIES)
+        missed: list[object] = []
+        features = OnlineFeatures(cluster, unrecorded=lambda some, _: missed.extend(some))
+        assert mismatches(stream, await online_answers(features, stream, 16), expected(stream)) == []
+        assert missed == []
+
+
+@pytest.mark.parametrize("number", range(8))
+async def test_hostile_worlds_on_a_cluster(cluster_port: int, number: int) -> None:
+    async with RedisCluster(host="127.0.0.1", port=cluster_port) as cluster:
+        assert (await compare(world(12, number, 500), cluster)).lines == []
 
 
 async def test_a_script_that_one_node_lost_is_loaded_again(cluster_port: int) -> None:

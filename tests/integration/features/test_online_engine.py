@@ -83,7 +83,7 @@ async def test_two_engines_on_one_card_count_each_transaction_once(valkey_port: 
 
 async def test_keys_of_a_card_expire_together_and_late(redis: Redis, features: OnlineFeatures) -> None:
     await features.record_and_read([tx(1, card_id="{odd}")])
-    keys = [key async for key in redis.scan_iter()]
+    keys = [key async for key in redis.scan_iter("f:*")]
     lives = [await redis.pttl(key) for key in keys]
     assert len(keys) == 2
     assert all(39 * DAY < life <= 40 * DAY for life in lives)
@@ -97,14 +97,14 @@ async def test_keys_of_a_large_card_outlive_its_log(redis: Redis) -> None:
     features = OnlineFeatures(redis, limits=Limits(small=4, block=3, page=2, bucket=150, sweep=2))
     stream = [tx(k, event_time_ms=T0 - k % 9 * DAY, city=f"city {k}") for k in range(200)]
     await features.record_and_read(stream)
-    for key in [key async for key in redis.scan_iter(count=1000)]:
+    for key in [key async for key in redis.scan_iter("f:*", count=1000)]:
         await redis.pexpire(key, 34 * DAY)
     await features.record_and_read([tx(k) for k in range(500, 520)])
     assert await redis.pttl("f:{c}:l") <= 34 * DAY, "sealing does not let the log outlive what was sealed before"
-    for key in [key async for key in redis.scan_iter(count=1000)]:
+    for key in [key async for key in redis.scan_iter("f:*", count=1000)]:
         await redis.pexpire(key, 32 * DAY)
     await features.record_and_read([tx(1_000)])
-    lives = {key: await redis.pttl(key) async for key in redis.scan_iter(count=1000)}
+    lives = {key: await redis.pttl(key) async for key in redis.scan_iter("f:*", count=1000)}
     assert len(lives) > 20
     assert min(lives.values()) > 39 * DAY, lives
     await features.aclose()
@@ -112,7 +112,7 @@ async def test_keys_of_a_large_card_outlive_its_log(redis: Redis) -> None:
 
 async def test_memory_is_bounded_by_what_is_remembered(redis: Redis, features: OnlineFeatures) -> None:
     async def size() -> int:
-        return sum([await redis.strlen(key) async for key in redis.scan_iter()])
+        return sum([await redis.strlen(key) async for key in redis.scan_iter("f:*")])
 
     stream = [tx(k, event_time_ms=T0 + k * DAY // 3, merchant_id=f"merchant {k}") for k in range(1500)]
     await features.record_and_read(stream[:110])
@@ -123,7 +123,7 @@ async def test_memory_is_bounded_by_what_is_remembered(redis: Redis, features: O
 
 async def test_memory_of_a_large_card_is_bounded_too(redis: Redis) -> None:
     async def size() -> int:
-        return sum([await redis.memory_usage(key) async for key in redis.scan_iter(count=1000)])
+        return sum([await redis.memory_usage(key) async for key in redis.scan_iter("f:*", count=1000)])
 
     features = OnlineFeatures(redis, limits=Limits(small=40, block=16, page=4, bucket=500, sweep=16))
     stream = [

@@ -134,3 +134,15 @@ async def test_ties_and_exact_edges(redis: Redis, seed: int) -> None:
         assert mismatches(stream, await online_answers(features, stream, 8), wanted) == []
         await features.aclose()
     assert mismatches(stream, history_answers(stream), wanted) == []
+
+
+async def test_equal_transactions_of_one_moment_are_told_apart(redis: Redis) -> None:
+    here, there, elsewhere = ("Lisbon", 38.7223, -9.1393), ("Oslo", 59.9139, 10.7522), ("Rome", 41.9028, 12.4964)
+    places = [here, there, here, elsewhere]
+    tied = [
+        Tx(f"t{k}", "c", 1_709_186_400_000, 2, f"m{k}", None, city, None, *at) for k, (city, *at) in enumerate(places)
+    ]
+    stream = [*tied, tied[0]]
+    features = OnlineFeatures(redis, limits=TINY)
+    assert mismatches(stream, await online_answers(features, stream), expected(stream)) == []
+    await features.aclose()

@@ -40,7 +40,9 @@ def test_the_readme_has_a_command_for_every_function() -> None:
     assert set(readme_commands()) == functions
 
 
-@pytest.mark.parametrize("function", ["scorer", "feature_updater", "shadow_scorer", "train", "drift", "promote"])
+@pytest.mark.parametrize(
+    "function", ["scorer", "feature_updater", "shadow_scorer", "train", "archiver", "drift", "promote"]
+)
 def test_runs_by_the_readmes_command(function: str, tmp_path: Path) -> None:
     command = readme_commands()[function]
     port = free_port()
@@ -51,6 +53,7 @@ def test_runs_by_the_readmes_command(function: str, tmp_path: Path) -> None:
         "REDIS_URL": f"redis://{nowhere}/0",
         "KAFKA_BOOTSTRAP_SERVERS": nowhere,
         "MLFLOW_TRACKING_URI": f"http://{nowhere}",
+        "AWS_ENDPOINT_URL": f"http://{nowhere}",
         "FRAUD_STATE_DIR": str(tmp_path / "state"),
     }
     with FunctionProcess(tmp_path, command, port, environment) as process:

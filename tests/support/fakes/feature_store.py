@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from shared.contracts.decision import FeatureValue
+from shared.contracts.label import Label
 from shared.contracts.transaction import Transaction
 from shared.features.catalogue import CATALOGUE
-from shared.features.online import FeatureRead
+from shared.features.online import FeatureRead, LabelOutcome
 from shared.features.online.wire import ReadStatus, subject_of
 from shared.features.values import request_finishers
 
@@ -23,8 +24,10 @@ class FakeStore:
         error: Raised by each call while it is set.
         answer_when: While set, calls wait for it.
         batches: Transactions of each call that was answered.
+        labels: What came in by `label`.
         before_answer: Called in the middle of a call.
         too_late: Ids to be answered as too late.
+        cut: Ids to be answered as cut.
     """
 
     def __init__(self) -> None:
@@ -32,9 +35,11 @@ class FakeStore:
         self.answer_when: asyncio.Event | None = None
         self.before_answer: Callable[[], None] = lambda: None
         self.too_late: set[str] = set()
+        self.cut: set[str] = set()
         self.batches: list[list[Transaction]] = []
         self.calls = 0
         self.cards: dict[str, dict[str, Transaction]] = {}
+        self.labels: list[Label] = []
         self._finishers = request_finishers(CATALOGUE)
 
     async def record_and_read(self, transactions: Sequence[Transaction]) -> list[FeatureRead]:
@@ -49,6 +54,19 @@ class FakeStore:
         self.batches.append(list(transactions))
         return [self._read(transaction) for transaction in transactions]
 
+    async def label(self, labels: Sequence[Label]) -> list[LabelOutcome]:
+        self.calls += 1
+        if self.error is not None:
+            raise self.error
+        if self.answer_when is not None:
+            await self.answer_when.wait()
+        outcomes = [LabelOutcome.KNOWN if label in self.labels else LabelOutcome.APPLIED for label in labels]
+        self.labels += labels
+        return outcomes
+
+    async def record(self, transactions: Sequence[Transaction]) -> list[ReadStatus]:
+        return [read.status for read in await self.record_and_read(transactions)]
+
     def request_only_vector(self, transaction: Transaction) -> tuple[FeatureValue, ...]:
         subject = subject_of(transaction)
         return tuple(finish((), subject) for finish in self._finishers)
@@ -61,7 +79,7 @@ class FakeStore:
         status = ReadStatus.NEW if first is transaction else ReadStatus.SEEN
         if first.to_wire() != transaction.to_wire():
             status = ReadStatus.CONFLICT
-        return FeatureRead(self._vector(first, list(known.values())), status)
+        return FeatureRead(self._vector(first, list(known.values())), status, transaction.transaction_id in self.cut)
 
     def _vector(self, transaction: Transaction, known: Sequence[Transaction]) -> tuple[FeatureValue, ...]:
         total = sum(one.amount_minor for one in known)

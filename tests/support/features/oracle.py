@@ -88,13 +88,15 @@ class Merchant:
 class Oracle:
     """Answers like the feature store: record a transaction, read its features; take in labels."""
 
+    card_type: type[Card] = Card
+
     def __init__(self) -> None:
         self.cards: dict[str, Card] = {}
         self.merchants: dict[str, Merchant] = {}
 
     def record_and_read(self, tx: Tx, *, read: bool = True) -> tuple[str, dict[str, int | float | None]]:
         """The status ("new", "seen", "conflict", "too_late") and every feature by name; none unless `read`."""
-        card = self.cards.setdefault(tx.card_id, Card())
+        card = self.cards.setdefault(tx.card_id, self.card_type())
         first = card.first_version(tx.transaction_id)
         if first is not None:
             status = "seen" if first.content() == tx.content() else "conflict"

@@ -171,9 +171,16 @@ def _again(choose: Chooser, sent: list[Tx]) -> Tx:
 
 
 def busy_card(
-    seed: int, length: int, span_ms: int, *, late: float = 0.05, repeats: float = 0.05, cities: int = 8
+    seed: int,
+    length: int,
+    span_ms: int,
+    *,
+    late: float = 0.05,
+    repeats: float = 0.05,
+    cities: int = 8,
+    latest_ms: int | None = None,
 ) -> list[Tx]:
-    """Many transactions of one card spread over a time, some late by anything up to all of it, some sent again."""
+    """Many transactions of one card spread over a time, some late by up to `latest_ms` (all of it), some sent again."""
     rng = random.Random(seed)
     start = int(ANCHORS[1].timestamp() * 1000)
     sent: list[Tx] = []
@@ -182,7 +189,8 @@ def busy_card(
             sent.append(rng.choice(sent[-20:] if rng.random() < 0.8 else sent))
             continue
         clock = start + span_ms * number // length
-        time = clock - rng.randrange(clock - start + 1) if rng.random() < late else clock
+        most = clock - start if latest_ms is None else min(latest_ms, clock - start)
+        time = clock - rng.randrange(most + 1) if rng.random() < late else clock
         latitude, longitude = rng.choice(PLACES)
         sent.append(
             Tx(

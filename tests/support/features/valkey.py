@@ -6,7 +6,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -25,14 +25,21 @@ def free_port() -> int:
 @contextmanager
 def valkey(*options: str) -> Iterator[int]:
     """A running server with an append-only file; gives its port."""
-    with TemporaryDirectory(prefix="valkey") as folder:
+    with valkey_process(*options) as (port, _):
+        yield port
+
+
+@contextmanager
+def valkey_process(*options: str) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+    """The same with its process, which may be killed."""
+    with TemporaryDirectory(prefix="valkey", ignore_cleanup_errors=True) as folder:
         port = free_port()
         arguments = ["--port", str(port), "--bind", "127.0.0.1", "--dir", folder, "--appendonly", "yes", "--save", ""]
         with (Path(folder) / "log").open("wb") as log:
             process = subprocess.Popen([get_binary_path(), *arguments, *options], stdout=log, stderr=log)
         try:
             _wait(port, process)
-            yield port
+            yield port, process
         finally:
             process.terminate()
             process.wait(10)
@@ -50,28 +57,3 @@ def _wait(port: int, process: subprocess.Popen[bytes]) -> None:
                 time.sleep(0.02)
             else:
                 return
-
-
-@contextmanager
-def valkey_cluster(nodes: int = 3) -> Iterator[int]:
-    """A running cluster of primaries that share the slots; gives the port of one."""
-    with ExitStack() as stack:
-        buses = [str(free_port()) for _ in range(nodes)]
-        options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-port")
-        ports = [stack.enter_context(valkey(*options, bus)) for bus in buses]
-        clients = [stack.enter_context(Redis(port=port)) for port in ports]
-        edges = [16384 * k // nodes for k in range(nodes + 1)]
-        for client, low, high in zip(clients, edges, edges[1:], strict=False):
-            client.execute_command("CLUSTER ADDSLOTS", *range(low, high))
-            client.execute_command("CLUSTER MEET", "127.0.0.1", str(ports[0]), buses[0])
-        deadline = time.monotonic() + 20
-        while not all(_knows_all(client, nodes) for client in clients):
-            if time.monotonic() > deadline:
-                raise TimeoutError("the cluster did not form")
-            time.sleep(0.05)
-        yield ports[0]
-
-
-def _knows_all(client: Redis, nodes: int) -> bool:
-    state = client.execute_command("CLUSTER INFO")
-    return state["cluster_known_nodes"] == str(nodes) and state["cluster_state"] == "ok"

@@ -25,12 +25,12 @@ from tests.support.transactions import wire
 
 DAY_MS = 86_400_000
 IDENTITY: dict[TableName, tuple[str, ...]] = {
-    "transactions": ("card_id", "transaction_id", "amount_minor"),
-    "decisions": ("decision_id",),
-    "shadows": ("decision_id", "challenger_model_version"),
+    "transactions": ("transaction_id", "amount_minor"),
+    "decisions": ("transaction_id", "decision_id"),
+    "shadows": ("transaction_id", "challenger_model_version"),
     "labels": ("transaction_id", "is_fraud"),
 }
-"""Columns in which no two of the events made here agree."""
+"""Columns in which no two of the events made here agree; the first is the transaction."""
 
 
 class Traffic:
@@ -43,7 +43,7 @@ class Traffic:
     def __init__(self, bootstrap_servers: str, seed: int) -> None:
         self._producer = Producer(producer_settings(bootstrap_servers, 100_000))
         self._chance = random.Random(seed)
-        self._run = f"{seed}-{now_milliseconds():x}"
+        self.run = f"{seed}-{now_milliseconds():x}"
         self._number = 0
         self._again: list[tuple[str, Event]] = []
         self.sent: dict[TableName, set[tuple[Any, ...]]] = defaultdict(set)
@@ -62,17 +62,19 @@ class Traffic:
         self._number += 1
         late = chance.choice([0, 0, 0, chance.randrange(2 * DAY_MS)])
         moment = now_milliseconds() - late
-        id_, card = f"{self._run}-{number}", f"card-{number % 50}"
+        id_, card = f"{self.run}-{number}", f"card-{number % 50}"
         amount = chance.randrange(1, 100_000)
         transaction = wire(
             transaction_id=id_, card_id=card, timestamp=to_rfc3339(moment), amount=f"{amount // 100}.{amount % 100:02d}"
         )
-        self._publish("transactions", (card, id_, amount), cloudevents.TRANSACTION, id_, transaction)
+        self._publish("transactions", (id_, amount), cloudevents.TRANSACTION, id_, transaction)
         if number % 40 == 0:  # another version of the same id
             changed = transaction | {"amount": "1234567.89"}
-            self._publish("transactions", (card, id_, 123_456_789), cloudevents.TRANSACTION, id_, changed)
+            self._publish("transactions", (id_, 123_456_789), cloudevents.TRANSACTION, id_, changed)
         decision = decision_id(moment, id_, "1", "p")
-        self._publish("decisions", (decision,), cloudevents.DECISION, decision, self._decision(transaction, decision))
+        self._publish(
+            "decisions", (id_, decision), cloudevents.DECISION, decision, self._decision(transaction, decision)
+        )
         shadow = {
             "decision_id": decision,
             "transaction_id": id_,
@@ -83,7 +85,7 @@ class Traffic:
             "as_of": transaction["timestamp"],
             "scored_at": to_rfc3339(now_milliseconds()),
         }
-        self._publish("shadows", (decision, "2"), cloudevents.SHADOW, f"{decision}/2", shadow)
+        self._publish("shadows", (id_, "2"), cloudevents.SHADOW, f"{decision}/2", shadow)
         if number % 5 == 0:
             label = {
                 "transaction_id": id_,
@@ -130,7 +132,7 @@ class Traffic:
         if self._chance.random() < 0.02:
             self.junk += 1
             self.records += 1
-            self._producer.produce(topic, b"junk", f"junk-{self._run}-{self.junk}".encode())
+            self._producer.produce(topic, b"junk", f"junk-{self.run}-{self.junk}".encode())
 
     def _produce(self, topic: str, event: Event, *, anywhere: bool = False) -> None:
         key, value, headers = cloudevents.to_kafka(event)
@@ -162,14 +164,17 @@ class SteadyTraffic:
             self._stop.wait(max(0.0, self._pause - (time.monotonic() - began)))
 
 
-def differences(lake: Lake, sent: dict[TableName, set[tuple[Any, ...]]]) -> dict[str, tuple[int, int, int]]:
-    """Rows, events lost and rows too many of each table, against what was sent."""
+def differences(lake: Lake, traffic: Traffic) -> dict[TableName, tuple[int, int, int]]:
+    """Rows, events lost and rows too many of each table, against what was sent; other traffic's rows do not count."""
     found = {}
-    for name, identities in sent.items():
-        rows: pa.Table = lake.read(name, [*IDENTITY[name], "event_key"])
-        archived = list(zip(*(rows[column].to_pylist() for column in IDENTITY[name]), strict=True))
-        keys = len(set(rows["event_key"].to_pylist()))
+    for name, identities in traffic.sent.items():
+        rows: pa.Table = lake.read(name, IDENTITY[name])
+        archived = [
+            row
+            for row in zip(*(rows[column].to_pylist() for column in IDENTITY[name]), strict=True)
+            if row[0].startswith(f"{traffic.run}-")
+        ]
         distinct = set(archived)
-        doubled = len(archived) - min(len(distinct), keys)
-        found[str(name)] = (len(archived), len(identities - distinct), doubled + len(distinct - identities))
+        double = len(archived) - len(distinct) + len(distinct - identities)
+        found[name] = (len(archived), len(identities - distinct), double)
     return found

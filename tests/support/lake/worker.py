@@ -14,9 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import deltalake
-
-from functions.archiver import archive, sink
+from functions.archiver import archive, sink, upkeep
 from functions.archiver.composition import compose
 from shared.hosts.outcome import ServiceAway
 
@@ -29,7 +27,8 @@ PLACES: dict[str, tuple[Any, str, bool]] = {
     "appended": (sink.Sink, "append", True),
     "putting aside": (archive.Archive, "_put_aside", False),
     "put aside": (archive.Archive, "_put_aside", True),
-    "compacting": (deltalake.table.TableOptimizer, "compact", False),
+    "compacting": (upkeep, "compact", False),
+    "compacted": (upkeep, "compact", True),
 }
 """Where a process may be told to die: before or after a call."""
 

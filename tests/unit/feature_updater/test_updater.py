@@ -14,7 +14,7 @@ from functions.feature_updater.updater import Updater
 from shared.contracts import cloudevents
 from shared.contracts.cloudevents import Event, PoisonEvent
 from shared.features.catalogue import CATALOGUE
-from shared.hosts.outcome import Outcome, ServiceAway, run
+from shared.hosts.outcome import Outcome, ServiceAway, run, run_together
 from tests.support.fakes.feature_store import FakeStore
 from tests.support.metrics import Change
 from tests.support.transactions import body
@@ -141,13 +141,54 @@ class TestStoreAway:
                 await updater.handle(event())
 
 
+class TestTogether:
+    async def test_transactions_share_one_call_and_each_has_its_outcome(
+        self, updater: Updater, store: FakeStore
+    ) -> None:
+        change = Change()
+        events = [
+            event(transaction_id="a"),
+            event(b"{}"),
+            event(label(), cloudevents.LABEL),
+            event(type_=cloudevents.DECISION),
+            event(timestamp=in_minutes(30)),
+            event(transaction_id="b"),
+            event(transaction_id="a"),
+        ]
+        handled = await run_together(updater.handle_together, events)
+        done, poison = Outcome.DONE, Outcome.POISON
+        assert [one.outcome for one in handled] == [done, poison, done, poison, poison, done, done]
+        assert [[one.transaction_id for one in batch] for batch in store.batches] == [["a", "b", "a"]]
+        assert change.of("fraud_feature_updates_total", status="new") == 2
+        assert change.of("fraud_feature_updates_total", status="seen") == 1
+        assert change.of("fraud_feature_labels_total", outcome="applied") == 1
+        counted = {"type": cloudevents.TRANSACTION, "outcome": "done"}
+        assert change.of("fraud_events_handled_total", **counted) == 3
+
+    async def test_all_come_again_while_the_store_is_away(self, updater: Updater, store: FakeStore) -> None:
+        store.error = RedisConnectionError("refused")
+        handled = await run_together(updater.handle_together, [event(transaction_id="a"), event(transaction_id="b")])
+        assert [one.outcome for one in handled] == [Outcome.RETRY] * 2
+
+
 class TestLabels:
     async def test_are_taken_and_counted(self, updater: Updater, store: FakeStore) -> None:
         change = Change()
-        await updater.handle(event(label(), cloudevents.LABEL))
+        for _ in range(3):
+            await updater.handle(event(label(), cloudevents.LABEL))
         await updater.handle(event(label(is_fraud=False, source="analyst", pattern=None), cloudevents.LABEL))
-        assert change.of("fraud_feature_labels_total", is_fraud="yes") == 1
-        assert change.of("fraud_feature_labels_total", is_fraud="no") == 1
+        assert [one.is_fraud for one in store.labels] == [True, True, True, False]
+        assert change.of("fraud_feature_labels_total", outcome="applied") == 2
+        assert change.of("fraud_feature_labels_total", outcome="known") == 2
+
+    async def test_come_again_while_the_store_is_away(self, updater: Updater, store: FakeStore) -> None:
+        change = Change()
+        store.error = RedisConnectionError("refused")
+        with pytest.raises(ServiceAway, match="the feature store is away"):
+            await updater.handle(event(label(), cloudevents.LABEL))
+        store.error = None
+        await updater.handle(event(label(), cloudevents.LABEL))
+        assert change.total("fraud_feature_labels_total") == 1
 
     @pytest.mark.parametrize(
         "changes",

@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from shared.features.catalogue import CATALOGUE, Catalogue, Settings
-from shared.features.definition import MINUTE_MS
+from shared.features.definition import DAY_MS, MINUTE_MS
 from shared.features.kinds import count
+from shared.features.plan import merchant_windows
 
 
 def test_the_seed_features_are_there_in_order() -> None:
@@ -55,6 +56,10 @@ def test_every_feature_says_what_it_means_and_how_its_value_reads() -> None:
         ("is_high_risk_merchant", None, "an unknown merchant category"),
         ("hour_of_day", 3, "the hour of day (03:00 UTC)"),
         ("distinct_cities_1h", 3, "3 different cities in the last hour"),
+        ("merchant_txn_count_7d", 12, "12 transactions at the merchant on the latest 7 days with labels"),
+        ("merchant_risk_30d", 0.0375, "3.75% fraud at the merchant on the latest 30 days with labels"),
+        ("merchant_risk_30d", 0.0, "no fraud known of the merchant on the latest 30 days with labels"),
+        ("merchant_risk_1d", None, "no transaction known of the merchant on the latest day with labels"),
     ],
 )
 def test_sentences(name: str, value: float | None, sentence: str) -> None:
@@ -85,6 +90,25 @@ def test_future_tolerance_is_five_minutes() -> None:
     now = 1_700_000_000_000
     assert not CATALOGUE.settings.refuses(now + 5 * MINUTE_MS, now)
     assert CATALOGUE.settings.refuses(now + 5 * MINUTE_MS + 1, now)
+
+
+@pytest.mark.parametrize("delay_ms", [-DAY_MS, 1, DAY_MS + 1])
+def test_a_label_delay_is_whole_days(delay_ms: int) -> None:
+    with pytest.raises(ValueError, match="whole number of days"):
+        Settings(label_delay_ms=delay_ms)
+
+
+def test_a_merchant_remembers_what_the_latest_transaction_of_a_card_may_look_at() -> None:
+    assert CATALOGUE.settings.label_delay_days == 7
+    assert CATALOGUE.settings.merchant_memory_days == 31 + 7 + 30 + 1
+
+
+@pytest.mark.parametrize("window_ms", [DAY_MS + 1, 31 * DAY_MS])
+def test_a_merchants_window_is_whole_days_that_it_remembers(window_ms: int) -> None:
+    wrong = replace(CATALOGUE["merchant_risk_7d"], name="merchant_risk", window_ms=window_ms)
+    assert merchant_windows(CATALOGUE) == (1, 7, 30)
+    with pytest.raises(ValueError, match="1 to 30 whole days"):
+        merchant_windows(Catalogue((wrong,)))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from shared.contracts import cloudevents
 from shared.contracts.cloudevents import Event, PoisonEvent
 from shared.hosts.aws_kafka import ForeignEvent, KafkaTrigger, PoisonRecord, handle_batch
-from shared.hosts.outcome import ServiceAway
+from shared.hosts.outcome import Handled, ServiceAway, run
 from tests.support.transactions import body
 
 
@@ -48,6 +49,7 @@ class Function:
         self.handled: list[str] = []
         self.dead: list[PoisonRecord] = []
         self.dead_letters_away = False
+        self.sizes: list[int] = []
 
     async def handle(self, event: Event) -> None:
         await asyncio.sleep(0)
@@ -65,6 +67,15 @@ class Function:
 
     async def run(self, *records: dict[str, Any]) -> dict[str, Any]:
         return await handle_batch(batch(*records), self.handle, self.dead_letter)
+
+    async def run_together(self, *records: dict[str, Any]) -> dict[str, Any]:
+        return await handle_batch(batch(*records), self.handle, self.dead_letter, self.together)
+
+    async def together(self, events: Sequence[Event]) -> list[Handled]:
+        self.sizes.append(len(events))
+        if self.away:
+            raise ServiceAway("redis is away")
+        return [await run(self.handle, event) for event in events]
 
 
 @pytest.fixture
@@ -137,6 +148,38 @@ async def test_a_damaged_record_is_poison_and_blocks_nothing(function: Function,
     else:
         assert function.handled == ["a", "c"]
         assert [dead.offset for dead in function.dead] == [1]
+
+
+async def test_events_of_a_partition_are_handled_together_in_order(function: Function) -> None:
+    records = [lambda_record(event(f"{k}"), 0, k) for k in range(300)]
+    answer = await function.run_together(*reversed(records), lambda_record(event("x"), 1, 5))
+    assert answer == {"batchItemFailures": []}
+    assert [name for name in function.handled if name != "x"] == [f"{k}" for k in range(300)]
+    assert max(function.sizes) <= 128
+    assert len(function.sizes) == 4
+
+
+async def test_together_too_poison_is_put_aside_and_blocks_nothing(function: Function) -> None:
+    function.poison = {"b"}
+    records = [lambda_record(event(name), 0, place) for place, name in enumerate("abcd")]
+    records[2]["value"] = "%%%"
+    assert await function.run_together(*records) == {"batchItemFailures": []}
+    assert function.handled == ["a", "d"]
+    assert [(dead.offset, dead.reason) for dead in function.dead] == [(1, "no such thing"), (2, "value is not base64")]
+
+
+async def test_together_a_service_that_is_away_makes_all_come_again(function: Function) -> None:
+    function.away = {"b"}
+    answer = await function.run_together(*[lambda_record(event(name), 0, place) for place, name in enumerate("abc", 7)])
+    identifier = {"partition": "fraud.transactions-0", "offset": 7}
+    assert answer == {"batchItemFailures": [{"itemIdentifier": identifier}]}
+
+
+async def test_a_number_for_a_header_is_poison_not_so_many_zeros(function: Function) -> None:
+    record = lambda_record(event("a"), 0, 0)
+    record["headers"].append({"ce_subject": 7})
+    assert await function.run(record) == {"batchItemFailures": []}
+    assert [dead.offset for dead in function.dead] == [0]
 
 
 async def test_poison_that_nobody_takes_comes_again(function: Function) -> None:

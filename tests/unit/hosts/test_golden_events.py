@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import functools
 import importlib.util
 from collections import Counter
@@ -15,6 +16,7 @@ import functions_framework.aio
 import orjson
 import pytest
 
+import functions.archiver.composition
 import functions.drift.composition
 import functions.feature_updater.composition
 import functions.promote.composition
@@ -27,6 +29,7 @@ from shared.bus import topics
 from shared.bus.publisher import Publisher
 from shared.hosts.job import JobOutcome as ScheduledOutcome
 from shared.hosts.job import JobRequest, RunJob
+from shared.runs.record import Trigger
 from tests.support.asgi import call
 from tests.support.events import Golden, agrees, golden
 from tests.support.fakes.feature_store import FakeStore
@@ -45,6 +48,7 @@ class Neighbours:
     dead_letters: FakeProducer = field(default_factory=FakeProducer)
     trained: int = 0
     ran: Counter[str] = field(default_factory=Counter)
+    archived: list[str] = field(default_factory=list)
 
     def check(self, expect: dict[str, Any]) -> None:
         """Compare the effect with what is expected."""
@@ -57,9 +61,14 @@ class Neighbours:
         assert published == expect.get("published", {})
         assert self.trained == expect.get("trained", 0)
         assert self.ran == expect.get("ran", {})
+        assert self.archived == expect.get("archived", [])
         dead = [dict(sent.headers)["ce_knativeerrordata"].decode() for sent in self.dead_letters.acknowledged]
         assert dead == expect.get("dead_letters", [])
         assert all(sent.topic == topics.DEAD_LETTERS for sent in self.dead_letters.acknowledged)
+
+    def archive(self, trigger: Trigger) -> dict[str, Any]:
+        self.archived.append(trigger.kind)
+        return {"tables": {}}
 
     async def train(self, _request: TrainRequest) -> JobOutcome:
         self.trained += 1
@@ -92,11 +101,13 @@ def neighbours(monkeypatch: pytest.MonkeyPatch) -> Iterator[Neighbours]:
         functions.train.composition: {"run_job": neighbours.train},
         functions.drift.composition: {"run_job": neighbours.runs("drift")},
         functions.promote.composition: {"run_job": neighbours.runs("promote")},
+        functions.archiver.composition: {"run": neighbours.archive},
     }.items():
         monkeypatch.setattr(composition, "compose", functools.partial(composition.compose, **others))
     monkeypatch.setattr("shared.telemetry.logs.configure", lambda _service: None)
     monkeypatch.setattr("shared.bus.dead_letters.Producer", lambda _settings: neighbours.dead_letters)
-    return neighbours
+    yield neighbours
+    atexit.unregister(publisher.close)  # registered with the first request; nothing of it is to be flushed
 
 
 @pytest.mark.parametrize("event", golden("http", "knative"))
@@ -173,4 +184,4 @@ def test_the_same_transaction_gets_the_same_decision_on_every_host(neighbours: N
 def test_every_function_has_payloads_of_both_kinds_of_host() -> None:
     for hosts in (("http", "knative"), ("aws_lambda",)):
         named = {parameter.values[0].function for parameter in golden(*hosts)}
-        assert named == {"scorer", "feature_updater", "shadow_scorer", "train", "drift", "promote"}
+        assert named == {"scorer", "feature_updater", "shadow_scorer", "train", "archiver", "drift", "promote"}

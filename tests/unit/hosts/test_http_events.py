@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import pytest
 from starlette.applications import Starlette
@@ -33,7 +34,7 @@ EVENT = Event(
 class Function:
     """An event-triggered function that remembers its events and fails as it is told."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str) -> None:
         self.error: Exception | None = None
         self.handled: list[Event] = []
         self.traces: list[str] = []
@@ -44,7 +45,8 @@ class Function:
             return await endpoint(request)
 
         methods = ["GET", "HEAD", "POST", "PUT", "DELETE"]
-        self.app = Starlette(routes=[Route("/{path:path}", serve, methods=methods)])
+        framework = Starlette(routes=[Route("/{path:path}", serve, methods=methods)])
+        self.app: Any = endpoint.asgi if host == "direct" else framework
 
     async def handle(self, event: Event) -> None:
         trace = tracing.current()
@@ -59,9 +61,9 @@ class Function:
         return await call(self.app, "POST", "/", headers=headers, body=data)
 
 
-@pytest.fixture
-def function() -> Function:
-    return Function()
+@pytest.fixture(params=["framework", "direct"])
+def function(request: pytest.FixtureRequest) -> Function:
+    return Function(request.param)
 
 
 async def test_a_handled_event_is_answered_202_without_a_body(function: Function) -> None:
@@ -183,4 +185,4 @@ class TestOperations:
 
 
 def _fields(event: Event) -> dict[str, str]:
-    return {name: getattr(event, name) for name in Event.__dataclass_fields__}
+    return {name: getattr(event, name) for name in Event._fields}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -46,9 +47,12 @@ class Bench:
 async def make_bench() -> AsyncIterator[Any]:
     """Makes scorers with other settings."""
 
+    publishers: list[Publisher] = []
+
     def make(**settings: Any) -> Bench:
         store, producer, models = FakeStore(), FakeProducer(), FakeModels(model())
         publisher = Publisher("unused:1", producer=producer)  # type: ignore[arg-type]
+        publishers.append(publisher)
         # A busy machine must not make answers degraded or late.
         patient = {"fraud_store_timeout_ms": 10_000, "fraud_queue_deadline_ms": 30_000}
         scorer = compose(ScorerSettings(**(patient | settings)), store, publisher, models)  # type: ignore[arg-type]
@@ -57,6 +61,8 @@ async def make_bench() -> AsyncIterator[Any]:
     yield make
     # The FastAPI application loads in a thread after the first answer: let it end within the test's loop.
     await asyncio.sleep(0)
+    for publisher in publishers:
+        atexit.unregister(publisher.close)  # registered with the first request; these have nothing to flush
 
 
 @pytest.fixture

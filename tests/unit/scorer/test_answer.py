@@ -303,6 +303,15 @@ class TestEvent:
         assert change.total("fraud_feature_too_late_total") == 1
         assert bench.events(topics.TRANSACTIONS) == []
 
+    async def test_says_where_windows_were_cut(self, bench: Any) -> None:
+        change = Change()
+        bench.store.cut = {"of a full card"}
+        await bench.score()
+        await bench.score(transaction_id="of a full card")
+        marks = [record_from_event(event.data).features_cut for event in bench.events(topics.DECISIONS)]
+        assert marks == [False, True]
+        assert change.total("fraud_feature_cut_total") == 1
+
     async def test_of_a_conflict_holds_the_first_versions_features(self, bench: Any) -> None:
         await bench.score()
         document = (await bench.score("?details=true", amount="1000.00")).json()
