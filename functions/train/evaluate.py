@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
-from functions.train.dataset import Rows
+from functions.train.ranking import Ranking
 from functions.train.resampling import card_weights
+from functions.train.rows import DAY_MS, Bools, Floats, Rows
 from shared.scoring.policy import Policy
 
-Floats = npt.NDArray[np.float64]
 INTERVAL = (0.025, 0.975)
+TOP_CARDS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ def evaluate(scores: Floats, rows: Rows, policy: Policy, *, seed: int) -> Evalua
     """Judge scores of rows by ranking, by calibration and at the policy's thresholds.
 
     `precision_<alert>` and `recall_<alert>` are taken at the threshold of `decline` (what is declined) and `review`
-    (what is reviewed or declined); a threshold that is None has no such figures.
+    (what is reviewed or declined); a threshold that is None has no such figures. Every row counts by its weight.
 
     Args:
         scores: Calibrated scores of n rows.
@@ -41,28 +41,28 @@ def evaluate(scores: Floats, rows: Rows, policy: Policy, *, seed: int) -> Evalua
         policy: Thresholds.
         seed: Of the resampling.
     """
-    alerts = {
-        name: scores >= threshold
-        for name, threshold in (("decline", policy.decline_at), ("review", policy.review_at))
-        if threshold is not None
-    }
+    alerts = alerts_of(scores, policy)
+    weight = rows.weight
     metrics = {
-        "average_precision": float(average_precision_score(rows.is_fraud, scores)),
-        "roc_auc": float(roc_auc_score(rows.is_fraud, scores)),
-        "brier": float(brier_score_loss(rows.is_fraud, scores)),
+        "average_precision": float(average_precision_score(rows.is_fraud, scores, sample_weight=weight)),
+        "roc_auc": float(roc_auc_score(rows.is_fraud, scores, sample_weight=weight)),
+        "brier": float(brier_score_loss(rows.is_fraud, scores, sample_weight=weight)),
+        f"card_precision_{TOP_CARDS}": card_precision(scores, rows),
         "rows": float(len(rows)),
-        "frauds": float(rows.is_fraud.sum()),
+        "frauds": float(rows.frauds),
     }
-    ranking = _Ranking(scores, rows.is_fraud)
+    ranking = Ranking(scores, rows.is_fraud)
     drawn: dict[str, list[float]] = {"average_precision": []}
-    for weights in card_weights(rows.card, seed):
+    for drawn_weights in card_weights(rows.card, seed):
+        weights = drawn_weights * weight
         drawn["average_precision"].append(ranking.average_precision(weights))
         for name, flagged in alerts.items():
             for figure, value in _at_threshold(flagged, rows.is_fraud, weights, name).items():
                 drawn.setdefault(figure, []).append(value)
     for name, flagged in alerts.items():
-        metrics |= _at_threshold(flagged, rows.is_fraud, np.ones(len(rows), np.int64), name)
-        metrics[f"alert_share_{name}"] = float(flagged.mean())
+        metrics |= _at_threshold(flagged, rows.is_fraud, weight, name)
+        metrics[f"alert_share_{name}"] = float(np.average(flagged, weights=weight))
+        metrics[f"alerts_{name}"] = float(flagged.sum())
         metrics |= _recall_by_pattern(flagged, rows, name)
     for figure, values in drawn.items():
         if finite := [value for value in values if np.isfinite(value)]:
@@ -71,9 +71,13 @@ def evaluate(scores: Floats, rows: Rows, policy: Policy, *, seed: int) -> Evalua
     return Evaluation({name: value for name, value in metrics.items() if np.isfinite(value)})
 
 
-def _at_threshold(
-    flagged: npt.NDArray[np.bool_], is_fraud: npt.NDArray[np.bool_], weights: npt.NDArray[np.int64], name: str
-) -> dict[str, float]:
+def alerts_of(scores: Floats, policy: Policy) -> dict[str, Bools]:
+    """Return which rows reach each threshold that there is."""
+    named = {"decline": policy.decline_at, "review": policy.review_at}
+    return {name: scores >= threshold for name, threshold in named.items() if threshold is not None}
+
+
+def _at_threshold(flagged: Bools, is_fraud: Bools, weights: Floats, name: str) -> dict[str, float]:
     caught = weights[flagged & is_fraud].sum()
     alerts = weights[flagged].sum()
     frauds = weights[is_fraud].sum()
@@ -83,26 +87,31 @@ def _at_threshold(
     }
 
 
-def _recall_by_pattern(flagged: npt.NDArray[np.bool_], rows: Rows, name: str) -> dict[str, float]:
+def _recall_by_pattern(flagged: Bools, rows: Rows, name: str) -> dict[str, float]:
     patterns = sorted({pattern for pattern in rows.pattern[rows.is_fraud] if pattern is not None})
-    return {f"recall_{name}_{pattern}": float(flagged[rows.pattern == pattern].mean()) for pattern in patterns}
+    return {
+        f"recall_{name}_{pattern}": float(flagged[rows.is_fraud & (rows.pattern == pattern)].mean())
+        for pattern in patterns
+    }
 
 
-class _Ranking:
-    """Average precision of one ranking under many weightings: sorted once, then two cumulative sums each."""
+def card_precision(scores: Floats, rows: Rows, top: int = TOP_CARDS) -> float:
+    """Return the mean over days of the share of cards with fraud among those that score highest on the day.
 
-    def __init__(self, scores: Floats, is_fraud: npt.NDArray[np.bool_]) -> None:
-        self._order = np.argsort(-scores, kind="stable")
-        ranked = scores[self._order]
-        self._is_fraud = is_fraud[self._order]
-        self._last_of_tie = np.append(np.flatnonzero(ranked[:-1] > ranked[1:]), len(ranked) - 1)
-
-    def average_precision(self, weights: npt.NDArray[np.int64]) -> float:
-        """Return the sum over distinct scores of precision times gain in recall, NaN without fraud."""
-        weighted = weights[self._order]
-        caught = np.cumsum(weighted * self._is_fraud)[self._last_of_tie]
-        taken = np.cumsum(weighted)[self._last_of_tie]
-        if caught[-1] == 0:
-            return float("nan")
-        precision = caught / np.maximum(taken, 1)
-        return float((np.diff(caught, prepend=0) * precision).sum() / caught[-1])
+    A card that was found with fraud is not looked at again (Le Borgne et al., Fraud Detection Handbook, "Precision
+    top-k metrics").
+    """
+    day = rows.event_time_ms // DAY_MS
+    found: set[int] = set()
+    shares = []
+    for today in np.unique(day):
+        at = np.flatnonzero(day == today)
+        at = at[~np.isin(rows.card[at], list(found))]
+        if not len(at):
+            continue
+        ranked = at[np.argsort(-scores[at], kind="stable")]
+        cards = rows.card[ranked][np.sort(np.unique(rows.card[ranked], return_index=True)[1])][:top]
+        with_fraud = np.intersect1d(cards, rows.card[at[rows.is_fraud[at]]])
+        shares.append(len(with_fraud) / min(top, len(cards)))
+        found.update(with_fraud.tolist())
+    return float(np.mean(shares)) if shares else float("nan")

@@ -1,18 +1,19 @@
-"""Gradient boosting with XGBoost: recipes, fitting, and the checks a fit must pass."""
+"""Gradient boosting with XGBoost: fitting, and the checks a fit must pass."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import xgboost
 from sklearn.metrics import roc_auc_score
 
-from functions.train.dataset import Dataset, Rows
+from functions.train.dataset import Dataset
 from functions.train.errors import TrainingRefused
+from functions.train.recipe import Recipe
+from functions.train.rows import Bools, Floats, Rows
 from shared.features.phrases import FLAG
 from shared.scoring.predictor import Matrix
 
@@ -20,69 +21,8 @@ LEAST_TRAIN_AUC = 0.9
 FLAG_LIFT = 2.0
 LEAST_FLAGGED_FRAUDS = 30
 
-_COMMON: Mapping[str, Any] = {
-    "objective": "binary:logistic",
-    "eval_metric": "aucpr",
-    "tree_method": "hist",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """How a model is grown.
-
-    The learning rate stays at 0.2 or below: from a base score at the rare class's share the first Newton steps of a
-    higher one overshoot, and a strong flag ends with a score of 0.
-
-    Attributes:
-        name: What it is for.
-        parameters: XGBoost's.
-        most_trees: Where growing ends at the latest.
-        patience: Trees without gain on the stopping rows after which growing ends.
-        seed_offset: Added to the training's seed.
-    """
-
-    name: str
-    parameters: Mapping[str, Any]
-    most_trees: int = 300
-    patience: int = 30
-    seed_offset: int = 0
-
-    def all_parameters(self, seed: int, threads: int) -> dict[str, Any]:
-        """Return the parameters handed to XGBoost."""
-        seeded = {"seed": seed + self.seed_offset, "nthread": threads}
-        return {**_COMMON, **self.parameters, **seeded}
-
-
-CHAMPION = Recipe(
-    "champion",
-    {
-        "learning_rate": 0.05,
-        "max_depth": 5,
-        "max_bin": 512,
-        "min_child_weight": 2.0,
-        "subsample": 0.8,
-        "colsample_bytree": 0.8,
-    },
-)
-CHALLENGER = Recipe(
-    "challenger",
-    {
-        "learning_rate": 0.15,
-        "max_depth": 4,
-        "max_bin": 256,
-        "min_child_weight": 5.0,
-        "subsample": 0.7,
-        "colsample_bytree": 0.6,
-        "reg_lambda": 3.0,
-    },
-    seed_offset=1,
-)
-REQUEST_ONLY = Recipe(
-    "request_only",
-    {"learning_rate": 0.1, "max_depth": 4, "max_bin": 512, "min_child_weight": 2.0, "subsample": 0.8},
-    seed_offset=2,
-)
+OnTree = Callable[[int, float], bool]
+"""Takes the number of trees and the average precision on the stopping rows; true ends the growing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,44 +34,118 @@ class FittedModel:
         features: Names of its columns, in order.
         columns: Where they stand in the dataset's rows.
         parameters: What it was grown with.
+        stopping_score: XGBoost's area under precision and recall on the stopping rows.
     """
 
     booster: xgboost.Booster
     features: tuple[str, ...]
     columns: tuple[int, ...]
     parameters: Mapping[str, Any]
+    stopping_score: float
 
     def matrix(self, rows: Rows) -> Matrix:
         """Return this model's columns of some rows, float32 [n, f]."""
+        if self.columns == tuple(range(rows.features.shape[1])):
+            return rows.features
         return np.ascontiguousarray(rows.features[:, list(self.columns)])
 
-    def scores(self, rows: Rows) -> npt.NDArray[np.float64]:
-        """Return the probability of fraud for some rows, float64 [n]."""
-        predicted = self.booster.predict(xgboost.DMatrix(self.matrix(rows), feature_names=list(self.features)))
-        return np.asarray(predicted, np.float64)
+    def margins(self, rows: Rows) -> Floats:
+        """Return the log-odds of fraud for some rows, float64 [n]; XGBoost's float32 values."""
+        data = xgboost.DMatrix(self.matrix(rows), feature_names=list(self.features))
+        return np.asarray(self.booster.predict(data, output_margin=True), np.float64)
 
 
-def fit(recipe: Recipe, dataset: Dataset, features: Sequence[str], *, seed: int, threads: int) -> FittedModel:
+@dataclass(frozen=True, slots=True)
+class FitData:
+    """Training and stopping rows as XGBoost holds them, for several fits.
+
+    Attributes:
+        train: Quantised training rows.
+        stopping: Stopping rows, quantised at the same cuts.
+        columns: Where the features stand in the dataset's rows.
+        features: Their names.
+    """
+
+    train: xgboost.QuantileDMatrix
+    stopping: xgboost.QuantileDMatrix
+    columns: tuple[int, ...]
+    features: tuple[str, ...]
+
+
+def fit_data(
+    train: Rows, stopping: Rows, names: Sequence[str], features: Sequence[str], *, max_bin: int, threads: int
+) -> FitData:
+    """Quantise rows: a byte or two per value, instead of the copy in floats that a plain matrix is.
+
+    Args:
+        train: Rows to learn from.
+        stopping: Rows that say when to stop.
+        names: Columns of the rows.
+        features: Columns to use, in order.
+        max_bin: Most cuts of a feature.
+        threads: 0 is one per processor.
+    """
+    columns = tuple(names.index(name) for name in features)
+    every = columns == tuple(range(len(names)))
+
+    def data(rows: Rows, ref: xgboost.QuantileDMatrix | None) -> xgboost.QuantileDMatrix:
+        values = rows.features if every else rows.features[:, list(columns)]
+        weight = None if (rows.weight == 1).all() else rows.weight
+        return xgboost.QuantileDMatrix(
+            values,
+            rows.is_fraud,
+            weight=weight,
+            feature_names=list(features),
+            max_bin=max_bin,
+            ref=ref,
+            nthread=threads or None,
+        )
+
+    quantised = data(train, None)
+    return FitData(quantised, data(stopping, quantised), columns, tuple(features))
+
+
+def fit(
+    recipe: Recipe, dataset: Dataset, features: Sequence[str], *, seed: int, threads: int, device: str = "cpu"
+) -> FittedModel:
     """Grow a model on the training rows; the stopping rows say when to stop.
 
-    The same dataset, recipe and seed give the same model, bit for bit.
+    The same dataset, recipe and seed give the same model, bit for bit, on any number of threads.
     """
-    names = list(features)
-    columns = tuple(dataset.names.index(name) for name in names)
-    parameters = recipe.all_parameters(seed, threads)
+    bins = int(recipe.parameters["max_bin"])
+    data = fit_data(dataset.train, dataset.stopping, dataset.names, features, max_bin=bins, threads=threads)
+    return grow(recipe, data, seed=seed, threads=threads, device=device)
 
-    def data(rows: Rows) -> xgboost.DMatrix:
-        return xgboost.DMatrix(rows.features[:, list(columns)], rows.is_fraud, feature_names=names)
 
+def grow(
+    recipe: Recipe, data: FitData, *, seed: int, threads: int, device: str, on_tree: OnTree | None = None
+) -> FittedModel:
+    """Grow a model on quantised rows; `on_tree` may end it early."""
+    parameters = recipe.all_parameters(seed, threads, device)
     booster = xgboost.train(
         parameters,
-        data(dataset.train),
+        data.train,
         recipe.most_trees,
-        evals=[(data(dataset.stopping), "stopping")],
+        evals=[(data.stopping, "stopping")],
         early_stopping_rounds=recipe.patience,
         verbose_eval=False,
+        callbacks=[_Watch(on_tree)] if on_tree else None,
     )
-    return FittedModel(booster[: booster.best_iteration + 1], tuple(names), columns, parameters)
+    best = booster[: booster.best_iteration + 1]
+    return FittedModel(best, data.features, data.columns, parameters, float(booster.best_score))
+
+
+class _Watch(xgboost.callback.TrainingCallback):
+    """Tells how growing goes on."""
+
+    def __init__(self, on_tree: OnTree) -> None:
+        super().__init__()
+        self._on_tree = on_tree
+
+    def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:  # noqa: ARG002 - XGBoost's signature
+        """Take the score of one more tree."""
+        [scores] = evals_log["stopping"].values()
+        return self._on_tree(epoch + 1, float(scores[-1]))
 
 
 def check_learned(model: FittedModel, dataset: Dataset) -> dict[str, float]:
@@ -142,19 +156,18 @@ def check_learned(model: FittedModel, dataset: Dataset) -> dict[str, float]:
             above those without.
     """
     rows = dataset.train
-    scores = model.scores(rows)
-    auc = float(roc_auc_score(rows.is_fraud, scores))
+    margins = model.margins(rows)
+    auc = float(roc_auc_score(rows.is_fraud, margins, sample_weight=rows.weight))
     if not auc > LEAST_TRAIN_AUC:
         raise TrainingRefused(f"the training AUC is {auc:.3f}, not above {LEAST_TRAIN_AUC}")
+    scores = 1 / (1 + np.exp(-margins))
     for name, column in zip(model.features, model.matrix(rows).T, strict=True):
         if dataset.catalogue[name].unit == FLAG:
             _check_flag(name, column == 1, rows.is_fraud, scores)
     return {"train_roc_auc": auc}
 
 
-def _check_flag(
-    name: str, flagged: npt.NDArray[np.bool_], is_fraud: npt.NDArray[np.bool_], scores: npt.NDArray[np.float64]
-) -> None:
+def _check_flag(name: str, flagged: Bools, is_fraud: Bools, scores: Floats) -> None:
     if is_fraud[flagged].sum() < LEAST_FLAGGED_FRAUDS or flagged.all():
         return
     lift = is_fraud[flagged].mean() / max(is_fraud[~flagged].mean(), 1e-9)

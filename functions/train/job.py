@@ -7,6 +7,7 @@ document on standard output; everything else is written to standard error.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import threading
@@ -14,8 +15,8 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from functions.train.bootstrap import bootstrap
 from functions.train.errors import ServiceMissing, TrainingRefused
+from functions.train.learn import train
 from functions.train.request import TrainRequest, TrainResult
 from functions.train.settings import TrainSettings
 from shared.scoring.errors import BundleError
@@ -59,7 +60,7 @@ class JobOutcome(BaseModel):
 def run(request: TrainRequest, settings: TrainSettings) -> JobOutcome:
     """Train and say what came of it."""
     try:
-        return JobOutcome(kind="done", result=bootstrap(request, settings))
+        return JobOutcome(kind="done", result=train(request, settings))
     except ServiceMissing as error:
         return JobOutcome(kind="missing", reason=str(error))
     except (TrainingRefused, BundleError) as error:
@@ -85,6 +86,9 @@ def main() -> None:
     outcome = run(TrainRequest.model_validate_json(sys.argv[1]), TrainSettings())
     outcome_stream.write(outcome.model_dump_json())
     outcome_stream.close()
+    logging.shutdown()
+    # Arrow's threads may call into the interpreter while it is taken down, which aborts the process.
+    os._exit(0)
 
 
 if __name__ == "__main__":

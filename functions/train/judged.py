@@ -1,4 +1,4 @@
-"""A model with its thresholds and its figures, and its serving form."""
+"""A model with its calibration, its thresholds and its figures, and its serving form."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
-import numpy.typing as npt
 import xgboost
 
-from functions.train.dataset import Dataset, Rows
+from functions.train.calibrate import ChosenCalibration, calibrated, choose_calibration
+from functions.train.dataset import Dataset
 from functions.train.evaluate import Evaluation, evaluate
-from functions.train.fit import FittedModel, Recipe, fit
+from functions.train.fit import FittedModel, fit
+from functions.train.recipe import Recipe
+from functions.train.rows import Floats, Rows
 from functions.train.settings import TrainSettings
 from functions.train.thresholds import choose_policy
 from shared.scoring.build import TrainedModel, build_bundle
@@ -23,36 +25,47 @@ GOLDEN_ROWS = 64
 
 @dataclass(frozen=True, slots=True)
 class JudgedModel:
-    """A fitted model, the policy chosen for it and how it did on the test rows.
+    """A fitted model, what was chosen for it and how it did on the test rows.
 
     Attributes:
         fitted: The model.
+        calibration: From its margins to scores.
         policy: Thresholds on its scores.
         evaluation: Figures on the test rows.
         test_scores: Its scores of the test rows, float64 [n].
     """
 
     fitted: FittedModel
+    calibration: ChosenCalibration
     policy: Policy
     evaluation: Evaluation
-    test_scores: npt.NDArray[np.float64]
+    test_scores: Floats
+
+    def scores(self, rows: Rows) -> Floats:
+        """Return the calibrated probability of fraud for some rows, float64 [n], as the scorer gives it."""
+        return calibrated(self.calibration.calibration, self.fitted.margins(rows))
 
 
 def fit_and_judge(
-    recipe: Recipe, dataset: Dataset, features: Sequence[str], *, seed: int, settings: TrainSettings
+    recipe: Recipe, dataset: Dataset, features: Sequence[str], *, seed: int, settings: TrainSettings, device: str
 ) -> JudgedModel:
-    """Grow a model, choose its thresholds on the policy rows and judge it on the test rows."""
-    fitted = fit(recipe, dataset, features, seed=seed, threads=settings.fraud_training_threads)
+    """Grow a model, calibrate it, choose its thresholds and judge it, each on rows of its own."""
+    fitted = fit(recipe, dataset, features, seed=seed, threads=settings.fraud_training_threads, device=device)
+    rows = dataset.calibration
+    calibration = choose_calibration(fitted.margins(rows), rows.is_fraud, rows.card, rows.weight, seed=seed)
+    rows = dataset.policy
     policy = choose_policy(
-        fitted.scores(dataset.policy),
-        dataset.policy.is_fraud,
-        dataset.policy.card,
+        calibrated(calibration.calibration, fitted.margins(rows)),
+        rows.is_fraud,
+        rows.card,
+        rows.weight,
         least_precision=settings.fraud_least_precision,
         alert_budget=settings.fraud_alert_budget,
         seed=seed,
     )
-    scores = fitted.scores(dataset.test)
-    return JudgedModel(fitted, policy, evaluate(scores, dataset.test, policy, seed=seed), scores)
+    scores = calibrated(calibration.calibration, fitted.margins(dataset.test))
+    evaluation = evaluate(scores, dataset.test, policy, seed=seed)
+    return JudgedModel(fitted, calibration, policy, evaluation, scores)
 
 
 def serving_bundle(name: str, main: JudgedModel, request_only: JudgedModel, dataset: Dataset) -> bytes:
@@ -65,7 +78,7 @@ def serving_bundle(name: str, main: JudgedModel, request_only: JudgedModel, data
         model_name=name,
         catalogue_version=dataset.catalogue.version,
         settings=asdict(dataset.catalogue.settings),
-        training_data=dataset.label,
+        training_data=dataset.source,
         main=_trained(main, dataset.test),
         request_only=_trained(request_only, dataset.test),
     )
@@ -83,6 +96,7 @@ def _trained(judged: JudgedModel, rows: Rows) -> TrainedModel:
         golden_rows=golden,
         golden_scores=booster.predict(columns),
         golden_contributions=booster.predict(columns, pred_contribs=True, approx_contribs=True),
+        calibration=judged.calibration.calibration,
     )
 
 

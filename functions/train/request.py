@@ -1,6 +1,6 @@
 """What a training can be asked for, on whichever host."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 
 class TrainRequest(BaseModel):
@@ -9,13 +9,17 @@ class TrainRequest(BaseModel):
     Attributes:
         bootstrap: Train on a freshly simulated history even though there is a champion; the model becomes the
             challenger.
-        seed: Seed of the simulated history.
+        seed: Seed of the simulated history and of the models.
+        as_of: Learn from what was known then; None is everything that is known.
+        insist: Refuse when there is nothing to learn from, instead of waiting for the next time.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     bootstrap: bool = Field(default=False, strict=True)
     seed: int | None = Field(default=None, ge=0, lt=2**31)
+    as_of: AwareDatetime | None = None
+    insist: bool = Field(default=False, strict=True)
 
 
 class Registered(BaseModel):

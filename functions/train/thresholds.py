@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from functions.train.resampling import DRAWS, card_weights
+from functions.train.rows import Bools, Floats, Ints
 from shared.scoring.policy import Policy
 
 LEAST_ALERTS = 30
@@ -16,9 +16,10 @@ THRESHOLD_DECIMALS = 6
 
 
 def choose_policy(
-    scores: npt.NDArray[np.float64],
-    is_fraud: npt.NDArray[np.bool_],
-    card: npt.NDArray[np.int64],
+    scores: Floats,
+    is_fraud: Bools,
+    card: Ints,
+    weight: Floats,
     *,
     least_precision: float,
     alert_budget: float,
@@ -34,34 +35,34 @@ def choose_policy(
         scores: Calibrated scores of n rows.
         is_fraud: Their labels.
         card: Their cards, as numbers from 0 on.
+        weight: How many transactions each row stands for.
         least_precision: Between 0 and 1.
         alert_budget: Share of the rows that may be reviewed or declined.
         seed: Of the resampling.
     """
     order = np.argsort(-scores, kind="stable")
     ranked = scores[order]
-    decline_at = _decline_at(ranked, is_fraud[order], card[order], least_precision, seed)
-    review_at = _between(ranked, min(len(ranked) - 1, int(alert_budget * len(ranked)) - 1))
+    decline_at = _decline_at(ranked, is_fraud[order], card[order], weight[order], least_precision, seed)
+    taken = np.cumsum(weight[order])
+    affordable = int(np.searchsorted(taken, alert_budget * taken[-1], side="right"))
+    review_at = _between(ranked, min(len(ranked), affordable) - 1)
     if decline_at is not None:
         review_at = min(review_at, decline_at)
     return Policy(decline_at, review_at)
 
 
 def _decline_at(
-    ranked: npt.NDArray[np.float64],
-    is_fraud: npt.NDArray[np.bool_],
-    card: npt.NDArray[np.int64],
-    least_precision: float,
-    seed: int,
+    ranked: Floats, is_fraud: Bools, card: Ints, weight: Floats, least_precision: float, seed: int
 ) -> float | None:
-    precision = np.cumsum(is_fraud) / np.arange(1, len(ranked) + 1)
+    precision = np.cumsum(weight * is_fraud) / np.cumsum(weight)
     # Where the plain precision falls short for good no lower bound can suffice: bootstrap only the rows before.
     enough = np.flatnonzero(precision >= least_precision)
     if not len(enough):
         return None
     top = int(enough[-1]) + 1
     hits = np.zeros(top)
-    for weights in card_weights(card[:top], seed):
+    for drawn in card_weights(card[:top], seed):
+        weights = drawn * weight[:top]
         caught = np.cumsum(weights * is_fraud[:top])
         taken = np.cumsum(weights)
         hits += caught >= least_precision * taken
@@ -72,7 +73,7 @@ def _decline_at(
     return _between(ranked, int(np.flatnonzero(proven)[-1]))
 
 
-def _between(ranked: npt.NDArray[np.float64], last: int) -> float:
+def _between(ranked: Floats, last: int) -> float:
     """Return a round threshold that takes rows up to `last` and, ties aside, none below."""
     last = max(last, 0)
     lower = ranked[last + 1] if last + 1 < len(ranked) else 0.0

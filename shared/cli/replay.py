@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
 from pathlib import Path
@@ -12,17 +11,15 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from shared.cli.output import console, fail, print_json
+from shared.cli.reading import KEY_VARIABLE, read_file, reading_options
 from shared.cli.stack_state import running_stack
 from shared.replay.client import ReplayFailed
 from shared.replay.journal import Journal
 from shared.replay.output import FORMATS, write_decisions
 from shared.replay.run import ReplayPlan, ReplayTally, count_decisions, replay
 from shared.replay.verify import Verification, verify
-from shared.tabular import ReadingOptions, TabularError, TransactionTable, read_transactions
-from shared.tabular.options import pairs
+from shared.tabular import ReadingOptions, TransactionTable
 from shared.tabular.rejected import RejectedRows, rejected_path
-
-_KEY_VARIABLE = "FRAUD_TOKEN_KEY"
 
 
 def command(  # noqa: PLR0913 - the options of a command line
@@ -38,7 +35,7 @@ def command(  # noqa: PLR0913 - the options of a command line
         list[str] | None, typer.Option(metavar="FIELD", help="Replace raw card numbers by a keyed digest; repeatable.")
     ] = None,
     token_key_file: Annotated[
-        Path | None, typer.Option(help=f"File with the key of the digest; else the variable {_KEY_VARIABLE}.")
+        Path | None, typer.Option(help=f"File with the key of the digest; else the variable {KEY_VARIABLE}.")
     ] = None,
     timezone: Annotated[str, typer.Option(help="Zone of times that come without one.")] = "UTC",
     rows: Annotated[int | None, typer.Option(min=1, help="Only the first so many rows of the file.")] = None,
@@ -68,7 +65,7 @@ def command(  # noqa: PLR0913 - the options of a command line
     started = time.monotonic()
     if out is not None and out.suffix not in FORMATS:
         raise typer.BadParameter(f"must end in {' or '.join(FORMATS)}", param_hint="--out")
-    options = _options(mapping, constants, tokenize, token_key_file, timezone=timezone, rows=rows)
+    options = reading_options(mapping, constants, tokenize, token_key_file, timezone=timezone, rows=rows)
     plan = ReplayPlan(
         url=url or running_stack().scorer_url,
         lanes=concurrency,
@@ -91,7 +88,7 @@ def _run(
 ) -> tuple[dict[str, Any], Verification | None]:
     with tempfile.TemporaryDirectory(prefix="fraud-replay-") as folder:
         workspace = Path(folder)
-        table = _read(file, options, workspace)
+        table = read_file(file, options, workspace)
         partial = out.with_name(out.name + ".partial") if out else workspace / "journal.jsonl"
         with Journal(partial, _identity(file, options, plan)) as journal:
             tally = _send(table, journal, plan)
@@ -106,54 +103,6 @@ def _run(
                 journal.remove()
             summary = _summary(file, table, journal, tally, verification)
     return summary | {"out": str(out) if out else None}, verification
-
-
-def _options(
-    mapping: list[str] | None,
-    constants: list[str] | None,
-    tokenize: list[str] | None,
-    token_key_file: Path | None,
-    **others: Any,
-) -> ReadingOptions:
-    try:
-        return ReadingOptions(
-            rename=pairs(mapping or (), "--map"),
-            constants=pairs(constants or (), "--set"),
-            tokenize=frozenset(tokenize or ()),
-            token_key=_token_key(token_key_file) if tokenize else None,
-            **others,
-        )
-    except TabularError as error:
-        raise typer.BadParameter(str(error)) from None
-
-
-def _token_key(file: Path | None) -> bytes | None:
-    if file is None:
-        return os.environ.get(_KEY_VARIABLE, "").encode() or None
-    try:
-        return file.read_bytes().strip()
-    except OSError as error:
-        raise typer.BadParameter(f"{file}: {error.strerror}", param_hint="--token-key-file") from None
-
-
-def _read(file: Path, options: ReadingOptions, workspace: Path) -> TransactionTable:
-    remarks = console(stderr=True)
-    try:
-        with remarks.status("reading") as status:
-            table = read_transactions(
-                file, options, workspace, on_rows=lambda read: status.update(f"reading: {read:,} rows")
-            )
-    except TabularError as error:
-        fail(str(error))
-    if table.ignored:
-        remarks.print(f"ignored columns: {', '.join(table.ignored)}", markup=False)
-    if table.assumed_zone:
-        remarks.print(f"times without a zone were read as {table.assumed_zone}", markup=False)
-    if table.refused:
-        remarks.print(f"{table.refused:,} of {table.read:,} rows refused: {table.rejected}", markup=False)
-    if table.read and not table.rows:
-        fail(f"all {table.read:,} rows of {file} were refused; the reasons are in {table.rejected}")
-    return table
 
 
 def _send(table: TransactionTable, journal: Journal, plan: ReplayPlan) -> ReplayTally:

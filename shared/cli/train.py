@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
@@ -33,7 +35,11 @@ def command(
     bootstrap: Annotated[
         bool, typer.Option("--bootstrap", help="Train on a fresh simulated history although there is a champion.")
     ] = False,
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the simulated history.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the simulated history and of the models.")] = None,
+    as_of: Annotated[
+        str | None,
+        typer.Option(metavar="DATE", help="Learn from what was known then: a date (its UTC midnight) or a moment."),
+    ] = None,
     url: Annotated[
         str | None, typer.Option(help="Address of the train function; default the running system's.")
     ] = None,
@@ -41,15 +47,19 @@ def command(
 ) -> None:
     """Train now instead of at the next scheduled time, and wait for the result.
 
-    Example: fraud train --bootstrap --seed 42
+    With a champion there, a challenger learns from the lake's decisions whose labels have matured; when they are too
+    few, that is said. --bootstrap learns from a simulated history instead.
+
+    Example: fraud train --as-of 2026-01-15
     """
+    cut = None if as_of is None else _moment(as_of)
     target = url or function_url()
     registry = RegistryClient(registry_uri())
     before = {version.version for version in _versions(registry)}
     started = time.monotonic()
     notes = console(stderr=True)
     with _progress(notes, "training (about a minute)"):
-        _ask(target, bootstrap=bootstrap, seed=seed)
+        _ask(target, {"bootstrap": bootstrap, "seed": seed, "as_of": cut, "insist": True})
     versions = _versions(registry)
     new = [version for version in versions if version.version not in before]
     champion = next((version.version for version in versions if "champion" in version.aliases), None)
@@ -59,7 +69,7 @@ def command(
     elif new:
         show_versions(new)
     else:
-        notes.print(f"nothing to do: champion {champion} exists (--bootstrap trains a challenger all the same)")
+        notes.print(f"nothing was registered; champion {champion} stays")
 
 
 def function_url() -> str:
@@ -93,9 +103,18 @@ def _versions(registry: RegistryClient) -> list[ModelVersion]:
         fail(f"the model registry cannot be read: {error}")
 
 
-def _ask(url: str, *, bootstrap: bool, seed: int | None) -> None:
+def _moment(text: str) -> str:
+    """Read a date, or a date and time, as RFC 3339; without a zone it is in UTC."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is neither a date nor a date and time", param_hint="--as-of") from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()
+
+
+def _ask(url: str, request: Mapping[str, Any]) -> None:
     """Send the function the same event its schedule sends, and wait until it has trained."""
-    asked: dict[str, Any] = {"bootstrap": bootstrap, **({} if seed is None else {"seed": seed})}
+    asked = {name: value for name, value in request.items() if value is not None}
     event = Event(
         id=str(uuid.uuid4()),
         source=SOURCE,

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from functions.train import publish as publishing
-from functions.train.bootstrap import bootstrap
 from functions.train.errors import ServiceMissing
 from functions.train.job import ENVIRONMENT
+from functions.train.learn import train
 from functions.train.request import TrainRequest
 from functions.train.settings import TrainSettings
 from shared.features.catalogue import CATALOGUE
@@ -21,8 +21,9 @@ from tests.support.registry.mlflow_server import MlflowServer, running_server
 
 
 @pytest.fixture(scope="module", autouse=True)
-def job_environment():
+def job_environment(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FRAUD_LAKE_URI", str(tmp_path_factory.mktemp("lake")))
         for name, value in ENVIRONMENT.items():
             patch.setenv(name, value)
         yield
@@ -32,8 +33,12 @@ def settings_for(server, name):
     return TrainSettings(
         mlflow_tracking_uri=server.uri,
         fraud_model_name=name,
-        fraud_bootstrap_transactions=40_000,
+        fraud_bootstrap_transactions=80_000,
         fraud_bootstrap_days=60,
+        # So little fraud proves little.
+        fraud_least_precision=0.6,
+        fraud_least_recall=0.1,
+        fraud_champion_tolerance=0.5,
         fraud_registry_wait_seconds=60,
     )
 
@@ -47,7 +52,7 @@ def server():
 def trained(server):
     """A first bootstrap: its settings and its result."""
     settings = settings_for(server, "fraud")
-    return settings, bootstrap(TrainRequest(), settings)
+    return settings, train(TrainRequest(), settings)
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +127,7 @@ def test_the_run_holds_what_a_reviewer_needs(trained, server):
 def test_a_champion_leaves_nothing_to_bootstrap(trained, registry):
     settings, _ = trained
     started = time.monotonic()
-    result = bootstrap(TrainRequest(), settings)
+    result = train(TrainRequest(), settings)
     assert result.registered == ()
     assert "champion 1 exists" in result.message
     assert time.monotonic() - started < 5
@@ -131,7 +136,7 @@ def test_a_champion_leaves_nothing_to_bootstrap(trained, registry):
 
 def test_asked_for_a_bootstrap_it_makes_a_new_challenger_of_another_history(trained, registry):
     settings, _ = trained
-    [made] = bootstrap(TrainRequest(bootstrap=True), settings).registered
+    [made] = train(TrainRequest(bootstrap=True), settings).registered
     assert made.alias == "challenger"
     versions = {version.version: version for version in registry.versions("fraud")}
     assert versions[made.version].aliases == ("challenger",)
@@ -143,8 +148,8 @@ def test_asked_for_a_bootstrap_it_makes_a_new_challenger_of_another_history(trai
 def test_the_same_seed_gives_the_same_bundle_byte_for_byte(trained, server, registry):
     settings, _ = trained
     again = settings.model_copy(update={"fraud_training_threads": 1})
-    [first] = bootstrap(TrainRequest(bootstrap=True, seed=11), settings).registered
-    [second] = bootstrap(TrainRequest(bootstrap=True, seed=11), again).registered
+    [first] = train(TrainRequest(bootstrap=True, seed=11), settings).registered
+    [second] = train(TrainRequest(bootstrap=True, seed=11), again).registered
     versions = {version.version: version for version in registry.versions("fraud")}
     assert versions[first.version].bundle_sha256 == versions[second.version].bundle_sha256
     assert versions[first.version].run_id != versions[second.version].run_id
@@ -155,28 +160,28 @@ def test_mlflow_going_away_registers_nothing_and_the_next_run_is_clean(tmp_path,
     folder = tmp_path / "server"
     folder.mkdir()
     own = MlflowServer(folder)
-    settings = settings_for(own, "fraud").model_copy(update={"fraud_bootstrap_transactions": 20_000})
+    settings = settings_for(own, "fraud")
     own.start()  # it comes up while the training works on its data
-    real = publishing._log_files
+    real = publishing.log_files
     logged = []
 
-    def stop_at_the_second(candidate):
+    def stop_at_the_second(candidate, dataset):
         logged.append(candidate.alias)
         if len(logged) == 2:
             own.stop()
-        real(candidate)
+        real(candidate, dataset)
 
     try:
-        monkeypatch.setattr(publishing, "_log_files", stop_at_the_second)
+        monkeypatch.setattr(publishing, "log_files", stop_at_the_second)
         monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
         with pytest.raises(ServiceMissing, match="away"):
-            bootstrap(TrainRequest(), settings)
+            train(TrainRequest(), settings)
         assert logged == ["champion", "challenger"]
-        monkeypatch.setattr(publishing, "_log_files", real)
+        monkeypatch.setattr(publishing, "log_files", real)
         own.start()
         own.wait()
         assert RegistryClient(own.uri).versions("fraud") == []
-        result = bootstrap(TrainRequest(), settings)
+        result = train(TrainRequest(), settings)
         assert [(entry.version, entry.alias) for entry in result.registered] == [("1", "champion"), ("2", "challenger")]
     finally:
         own.stop()
@@ -185,9 +190,9 @@ def test_mlflow_going_away_registers_nothing_and_the_next_run_is_clean(tmp_path,
 def test_a_registry_that_never_comes_is_a_clear_error(tmp_path):
     settings = TrainSettings(
         mlflow_tracking_uri="http://127.0.0.1:9",
-        fraud_bootstrap_transactions=12_000,
+        fraud_bootstrap_transactions=40_000,
         fraud_bootstrap_days=60,
         fraud_registry_wait_seconds=1,
     )
     with pytest.raises(ServiceMissing, match="did not answer within 1 s"):
-        bootstrap(TrainRequest(bootstrap=True), settings)
+        train(TrainRequest(bootstrap=True), settings)

@@ -47,8 +47,8 @@ class Neighbours:
     producer: FakeProducer = field(default_factory=FakeProducer)
     dead_letters: FakeProducer = field(default_factory=FakeProducer)
     trained: int = 0
-    ran: Counter[str] = field(default_factory=Counter)
     archived: list[str] = field(default_factory=list)
+    ran: Counter[str] = field(default_factory=Counter)
 
     def check(self, expect: dict[str, Any]) -> None:
         """Compare the effect with what is expected."""
@@ -60,8 +60,8 @@ class Neighbours:
             published.setdefault(sent.topic, []).append(sent.event.subject)
         assert published == expect.get("published", {})
         assert self.trained == expect.get("trained", 0)
-        assert self.ran == expect.get("ran", {})
         assert self.archived == expect.get("archived", [])
+        assert self.ran == expect.get("ran", {})
         dead = [dict(sent.headers)["ce_knativeerrordata"].decode() for sent in self.dead_letters.acknowledged]
         assert dead == expect.get("dead_letters", [])
         assert all(sent.topic == topics.DEAD_LETTERS for sent in self.dead_letters.acknowledged)
@@ -99,9 +99,9 @@ def neighbours(monkeypatch: pytest.MonkeyPatch) -> Iterator[Neighbours]:
             "models": FakeModels(model("2", alias="challenger")),
         },
         functions.train.composition: {"run_job": neighbours.train},
+        functions.archiver.composition: {"run": neighbours.archive},
         functions.drift.composition: {"run_job": neighbours.runs("drift")},
         functions.promote.composition: {"run_job": neighbours.runs("promote")},
-        functions.archiver.composition: {"run": neighbours.archive},
     }.items():
         monkeypatch.setattr(composition, "compose", functools.partial(composition.compose, **others))
     monkeypatch.setattr("shared.telemetry.logs.configure", lambda _service: None)

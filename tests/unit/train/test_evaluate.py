@@ -1,10 +1,14 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from functions.train.dataset import Rows
-from functions.train.evaluate import _Ranking, evaluate
+from functions.train.evaluate import card_precision, evaluate
+from functions.train.ranking import Ranking, paired_gain
+from functions.train.rows import DAY_MS
 from shared.scoring.policy import Policy
+from tests.support.training import make_rows, shuffled
 
 POLICY = Policy(0.8, 0.4)
 
@@ -14,7 +18,7 @@ def rows(scores_of_fraud=0.6, count=4_000, seed=0):
     is_fraud = rng.random(count) < 0.05
     scores = np.clip(rng.normal(0.2, 0.2, count) + scores_of_fraud * is_fraud, 0, 1).round(2)
     pattern = np.where(is_fraud, np.where(np.arange(count) % 2 == 0, "spree", "testing"), None)
-    made = Rows(np.zeros((count, 1), np.float32), is_fraud, rng.integers(0, 500, count), pattern, np.arange(count))
+    made = make_rows(is_fraud, card=rng.integers(0, 500, count), pattern=pattern)
     return scores, made
 
 
@@ -23,11 +27,11 @@ def test_weighted_average_precision_is_scikit_learns(seed):
     scores, made = rows(seed=seed)
     weights = np.random.default_rng(seed).poisson(1.0, len(made))
     wanted = average_precision_score(made.is_fraud, scores, sample_weight=weights)
-    assert _Ranking(scores, made.is_fraud).average_precision(weights) == pytest.approx(wanted, abs=1e-12)
+    assert Ranking(scores, made.is_fraud).average_precision(weights) == pytest.approx(wanted, abs=1e-12)
 
 
 def test_without_fraud_there_is_no_average_precision():
-    assert np.isnan(_Ranking(np.ones(3), np.zeros(3, bool)).average_precision(np.ones(3, np.int64)))
+    assert np.isnan(Ranking(np.ones(3), np.zeros(3, bool)).average_precision(np.ones(3, np.int64)))
 
 
 def test_figures_at_the_thresholds_are_counted_right():
@@ -65,11 +69,33 @@ def test_a_threshold_that_is_none_or_never_reached_has_no_precision():
 
 def test_shuffled_labels_are_worth_the_base_rate():
     scores, made = rows()
-    shuffled = Rows(
-        made.features,
-        np.random.default_rng(3).permutation(made.is_fraud),
-        made.card,
-        made.pattern,
-        made.event_time_ms,
-    )
-    assert evaluate(scores, shuffled, POLICY, seed=1).average_precision == pytest.approx(0.05, abs=0.03)
+    assert evaluate(scores, shuffled(made), POLICY, seed=1).average_precision == pytest.approx(0.05, abs=0.03)
+
+
+def test_a_row_of_weight_three_counts_as_three_rows():
+    scores, made = rows(count=600)
+    times = np.random.default_rng(5).integers(1, 4, len(made))
+    repeated = np.repeat(np.arange(len(made)), times)
+    weighted = evaluate(scores, dataclasses.replace(made, weight=times.astype(float)), POLICY, seed=1).metrics
+    counted = evaluate(scores[repeated], made.take(repeated), POLICY, seed=1).metrics
+    for name in ("average_precision", "roc_auc", "precision_decline", "recall_review", "alert_share_review"):
+        assert weighted[name] == pytest.approx(counted[name])
+
+
+def test_the_cards_on_top_of_each_day_are_judged_and_found_ones_not_again():
+    """Two days; of the two cards looked at, one is found on the first day, so another takes its place on the second."""
+    day = np.array([0, 0, 0, 1, 1, 1]) * DAY_MS
+    card = np.array([0, 1, 2, 0, 1, 2])
+    made = make_rows([True, False, False, True, False, True], card=card, event_time_ms=day)
+    scores = np.array([0.9, 0.8, 0.1, 0.9, 0.8, 0.7])
+    assert card_precision(scores, made, top=2) == pytest.approx((1 / 2 + 1 / 2) / 2)
+
+
+def test_the_gain_of_a_model_over_itself_is_nothing_and_over_noise_much():
+    scores, made = rows()
+    gain, draws = paired_gain(scores, scores, made, seed=1)
+    assert gain == 0
+    assert not draws.any()
+    gain, draws = paired_gain(scores, np.random.default_rng(1).random(len(made)), made, seed=1)
+    assert gain > 0.3
+    assert draws.min() > 0.2

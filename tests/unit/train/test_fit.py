@@ -3,30 +3,16 @@ import dataclasses
 import numpy as np
 import pytest
 
-from functions.train.dataset import Dataset, Rows
 from functions.train.errors import TrainingRefused
-from functions.train.fit import CHALLENGER, CHAMPION, REQUEST_ONLY, check_learned, fit
+from functions.train.fit import check_learned, fit
+from functions.train.recipe import CHALLENGER, CHAMPION, REQUEST_ONLY
 from shared.features.catalogue import CATALOGUE
-
-NAMES = CATALOGUE.names
-FLAG = NAMES.index("is_high_risk_merchant")
-
-
-def rows(seed, count=6_000):
-    """Fraud where amounts are large or the card is busy, and often at high-risk merchants."""
-    rng = np.random.default_rng(seed)
-    features = rng.normal(size=(count, len(NAMES))).astype(np.float32)
-    features[:, FLAG] = rng.random(count) < 0.1
-    signal = features[:, 0] + features[:, 1] + 2 * features[:, FLAG] + 0.3 * rng.normal(size=count)
-    is_fraud = signal > 3
-    nobody = np.full(count, None, dtype=object)
-    return Rows(features, is_fraud, rng.integers(0, 300, count), nobody, np.arange(count))
+from tests.support.training import FLAG, NAMES, learnable_dataset, shuffled
 
 
 @pytest.fixture(scope="module")
 def dataset():
-    parts = {name: rows(seed) for seed, name in enumerate(("train", "stopping", "policy", "test"))}
-    return Dataset(NAMES, CATALOGUE, label="by hand", digest="0", **parts)
+    return learnable_dataset()
 
 
 def bits(model):
@@ -38,7 +24,7 @@ def test_the_same_seed_gives_the_same_model_bit_for_bit_on_any_number_of_threads
     one = fit(recipe, dataset, NAMES, seed=5, threads=1)
     assert bits(one) == bits(fit(recipe, dataset, NAMES, seed=5, threads=1))
     two = fit(recipe, dataset, NAMES, seed=5, threads=2)
-    np.testing.assert_array_equal(one.scores(dataset.test), two.scores(dataset.test))
+    np.testing.assert_array_equal(one.margins(dataset.test), two.margins(dataset.test))
     assert one.booster.get_dump() == two.booster.get_dump()
     assert bits(one) != bits(fit(recipe, dataset, NAMES, seed=6, threads=1))
 
@@ -50,8 +36,8 @@ def test_learning_rates_stay_where_rare_classes_allow():
 
 def test_champion_and_challenger_differ(dataset):
     champion, challenger = (fit(recipe, dataset, NAMES, seed=5, threads=1) for recipe in (CHAMPION, CHALLENGER))
-    assert champion.parameters["max_depth"] != challenger.parameters["max_depth"]
-    assert np.abs(champion.scores(dataset.test) - challenger.scores(dataset.test)).max() > 0.01
+    assert champion.parameters["learning_rate"] != challenger.parameters["learning_rate"]
+    assert np.abs(champion.margins(dataset.test) - challenger.margins(dataset.test)).max() > 0.1
 
 
 def test_a_model_sees_its_own_columns_only(dataset):
@@ -64,13 +50,15 @@ def test_a_model_sees_its_own_columns_only(dataset):
 
 
 def test_growing_stops_when_the_stopping_rows_gain_nothing(dataset):
-    noise = dataclasses.replace(
-        dataset,
-        stopping=dataclasses.replace(
-            dataset.stopping, is_fraud=np.random.default_rng(1).permutation(dataset.stopping.is_fraud)
-        ),
-    )
+    noise = dataclasses.replace(dataset, stopping=shuffled(dataset.stopping))
     assert fit(CHAMPION, noise, NAMES, seed=5, threads=1).booster.num_boosted_rounds() < 100
+
+
+def test_a_row_that_stands_for_many_weighs_as_much(dataset):
+    heavy = dataclasses.replace(dataset.train, weight=np.where(dataset.train.is_fraud, 20.0, 1.0))
+    plain = fit(CHAMPION, dataset, NAMES, seed=5, threads=1).margins(dataset.test)
+    weighted = fit(CHAMPION, dataclasses.replace(dataset, train=heavy), NAMES, seed=5, threads=1).margins(dataset.test)
+    assert weighted.mean() > plain.mean() + 0.1
 
 
 def test_what_learned_well_passes(dataset):
@@ -93,9 +81,9 @@ def test_a_model_that_trusts_a_fraudulent_flag_is_refused(dataset):
         matrix = staticmethod(model.matrix)
 
         @staticmethod
-        def scores(rows):
+        def margins(rows):
             flagged = rows.features[:, FLAG] == 1
-            return np.where(flagged, np.where(rows.is_fraud, 0.31, 0.0), np.where(rows.is_fraud, 1.0, 0.3))
+            return np.where(flagged, np.where(rows.is_fraud, -0.8, -9.0), np.where(rows.is_fraud, 9.0, -0.9))
 
     with pytest.raises(TrainingRefused, match="is_high_risk_merchant"):
         check_learned(Overshot(), dataset)

@@ -16,7 +16,10 @@ def rows(seed, count=20_000, frauds=200, separation=3.0, per_card=10):
 
 
 def choose(scores, is_fraud, card, least_precision=0.9, alert_budget=0.01, seed=1):
-    return choose_policy(scores, is_fraud, card, least_precision=least_precision, alert_budget=alert_budget, seed=seed)
+    weight = np.ones(len(scores))
+    return choose_policy(
+        scores, is_fraud, card, weight, least_precision=least_precision, alert_budget=alert_budget, seed=seed
+    )
 
 
 @settings(max_examples=30, deadline=None)
