@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import orjson
 import urllib3
 
 from shared.cli.output import CommandFailed, fail
-from shared.cli.stack_state import StackNotRunning, running_stack
+from shared.cli.stack_state import running_stack
 from shared.contracts import cloudevents
 from shared.contracts.cloudevents import Event
 from shared.contracts.event_time import now_milliseconds
 from shared.runs.record import COMMAND_LINE, RunRecord
-
-if TYPE_CHECKING:
-    from shared.lake.settings import LakeSettings
 
 _TIMEOUT_SECONDS: Final = 900.0
 _ADMIN_SECONDS: Final = 5.0
@@ -39,24 +35,6 @@ def function_url(function: str) -> str:
         return str(services[function]["url"])
     except (urllib3.exceptions.HTTPError, ValueError, KeyError, TypeError) as error:
         raise CommandFailed(f"{status} does not say where {function} is: {error!r}") from error
-
-
-def lake_settings(environment: Mapping[str, str] | None = None) -> LakeSettings:
-    """Return where the lake is: the running system's, unless the environment names an S3 service.
-
-    Args:
-        environment: `AWS_*` variables to use instead.
-
-    Raises:
-        StackNotRunning: Neither is there.
-    """
-    from shared.lake.settings import LakeSettings  # noqa: PLC0415
-
-    if environment is None and os.environ.get("AWS_ENDPOINT_URL"):
-        return LakeSettings()
-    known = running_stack().environment if environment is None else environment
-    fields: dict[str, Any] = {name.lower(): value for name, value in known.items()}
-    return LakeSettings(**{name: value for name, value in fields.items() if name in LakeSettings.model_fields})
 
 
 def ask(function: str, asked: Mapping[str, Any], url: str | None = None) -> RunRecord:
@@ -94,14 +72,13 @@ def ask(function: str, asked: Mapping[str, Any], url: str | None = None) -> RunR
 
 
 def _runs(function: str, since: datetime) -> list[RunRecord]:
+    from shared.cli.runs import open_store  # noqa: PLC0415 - boto3
     from shared.lake.errors import LakeAway  # noqa: PLC0415
-    from shared.lake.objects import Objects  # noqa: PLC0415
-    from shared.runs.store import FOLDER, RunStore  # noqa: PLC0415
 
     try:
-        return list(RunStore(Objects(lake_settings(), FOLDER)).since(function, since))
-    except (LakeAway, StackNotRunning) as error:
-        raise CommandFailed(f"the record of the run cannot be read: {error}") from error
+        return list(open_store().since(function, since))
+    except LakeAway as away:
+        raise CommandFailed(f"the record of the run cannot be read: {away}") from away
 
 
 def _detail(body: bytes) -> str:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from shared.cli.asking import ask, lake_settings
+from shared.cli.asking import ask
 from shared.cli.output import CommandFailed, console, fail, print_json
+from shared.cli.runs import lake_settings
 from shared.cli.stack_state import fraud_home
 
 if TYPE_CHECKING:

@@ -277,14 +277,12 @@ async def _models(mlflow_uri: str, problems: list[str]) -> list[dict[str, Any]] 
 
 def _last_runs(state: StackState, problems: list[str]) -> dict[str, dict[str, Any]]:
     """Outputs of the last run of each function that judges, where it has come to an end; blocking."""
-    from shared.cli.asking import lake_settings  # noqa: PLC0415
+    from shared.cli.runs import open_store  # noqa: PLC0415
     from shared.lake.errors import LakeAway  # noqa: PLC0415
-    from shared.lake.objects import Objects  # noqa: PLC0415
-    from shared.runs.store import FOLDER, RunStore  # noqa: PLC0415
 
     found: dict[str, dict[str, Any]] = {}
     try:
-        runs = RunStore(Objects(lake_settings(state.environment), FOLDER))
+        runs = open_store()
         for function in ("drift", "promote"):
             last = next((run for run in runs.latest(function) if run.outputs), None)
             if last is not None:
