@@ -21,6 +21,9 @@ from shared.scoring.policy import Policy
 from shared.scoring.predictor import Matrix
 
 GOLDEN_ROWS = 64
+SPARE = 0.7
+"""Declining aims at this share of the errors that its gate allows: what just reaches a bound on the rows that it was
+chosen on falls below it on the test rows every other time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ def fit_and_judge(
         rows.is_fraud,
         rows.card,
         rows.weight,
-        least_precision=settings.fraud_least_precision,
+        least_precision=1 - SPARE * (1 - settings.fraud_least_precision),
         alert_budget=settings.fraud_alert_budget,
         seed=seed,
     )

@@ -41,8 +41,8 @@ def settings():
         mlflow_tracking_uri=running_server().uri,
         fraud_model_name=NAME,
         fraud_training_threads=1,
-        fraud_least_precision=0.5,
-        fraud_least_recall=0.05,
+        fraud_least_precision=0.8,
+        fraud_least_recall=0.2,
         fraud_champion_tolerance=0.5,
     )
 
@@ -50,7 +50,7 @@ def settings():
 @pytest.fixture(scope="module")
 def registered(settings):
     """A champion and a challenger of an easy data set, and that data set."""
-    dataset = learnable_dataset(3_000)
+    dataset = learnable_dataset()
     candidates = first_models(dataset, champion=True, seed=1, settings=settings)
     return publish(settings.mlflow_tracking_uri, NAME, candidates, dataset), candidates, dataset
 
