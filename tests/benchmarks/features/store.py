@@ -17,7 +17,8 @@ from redis.connection import Connection
 from shared.contracts.transaction import Transaction
 from shared.features.catalogue import CATALOGUE
 from shared.features.online.layout import Limits
-from shared.features.online.wire import Call, FeatureRead, Protocol, pack
+from shared.features.online.wire import Call, CardReply, Protocol, pack
+from shared.features.plan import Aggregate
 from tests.support.backing import SessionBacking
 
 _BATCH = 64
@@ -75,10 +76,11 @@ class Store:
             took.append((time.perf_counter_ns() - started) / 1e3)
         return took
 
-    def read(self, call: Call) -> FeatureRead:
-        """Make one call and understand the reply."""
+    def read(self, call: Call, aggregate: Aggregate) -> tuple[int, CardReply]:
+        """Make one call and take one aggregate of the card out of the reply, and the reply."""
         self._send([call])
-        return self._protocol.read(self._reply(), call.subject)
+        card = self._protocol.open(self._reply(), call.subject)
+        return int(card.raw[self._protocol.script.position[aggregate]]), card
 
     def processor_seconds(self) -> float:
         """Processor time that the server has used, all of its threads."""
