@@ -10,7 +10,6 @@ from functions.scorer.handler import ScoreHandler
 from functions.scorer.health import Health
 from functions.scorer.settings import ScorerSettings
 from functions.scorer.store_guard import FeatureStore, StoreGuard
-from functions.scorer.unrecorded import UnrecordedTransactions
 from shared.batching import Batcher
 from shared.bus.outbox import Outbox
 from shared.bus.publisher import Publisher
@@ -47,9 +46,7 @@ def compose(
     publisher = publisher or Publisher(
         settings.kafka_bootstrap_servers, Outbox(settings.fraud_state_dir / "outbox"), settings.fraud_buffer_events
     )
-    features = features or OnlineFeatures(
-        connect(settings.redis_url.get_secret_value()), catalogue, unrecorded=UnrecordedTransactions(publisher)
-    )
+    features = features or OnlineFeatures(connect(settings.redis_url.get_secret_value()), catalogue)
     models = models or _follow_models(settings, catalogue)
     decider = Decider(
         StoreGuard(features, settings.fraud_store_timeout_ms / 1e3),

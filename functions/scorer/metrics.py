@@ -33,9 +33,6 @@ FEATURE_CONFLICTS: Final = Counter(
 FEATURE_TOO_LATE: Final = Counter(
     "fraud_feature_too_late_total", "Transactions older than the card's memory, answered from themselves alone."
 )
-MERCHANT_UNRECORDED: Final = Counter(
-    "fraud_feature_merchant_unrecorded_total", "Transactions handed to the updater because a merchant was not told."
-)
 FEATURE_CUT: Final = Counter(
     "fraud_feature_cut_total", "Reads whose longest windows reach beyond what a card with too many transactions holds."
 )

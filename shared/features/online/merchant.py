@@ -66,6 +66,7 @@ class Merchants:
     Attributes:
         aggregates: What a read answers, in order; nothing, and no call is made, when no feature looks at a merchant.
         scripts: What the calls need on the server.
+        functions: Lua of `read` and `record`, as pieces of a script.
         nearest_days: How many days apart two transactions must lie for one to matter to the other's features.
     """
 
@@ -87,8 +88,12 @@ class Merchants:
         pieces["STATE"] = templates.render(__package__, "merchant_state.lua", pieces)
         self.aggregates = merchant_aggregates(windows)
         self._doubles = struct.Struct(f"<{len(self.aggregates)}d")
-        self._read = LuaScript(templates.render(__package__, "merchant_read.lua", pieces | self._reading(windows)))
-        self._record = LuaScript(templates.render(__package__, "merchant_record.lua", pieces))
+        self.functions = {
+            "READ": templates.render(__package__, "merchant_read.lua", pieces | self._reading(windows)),
+            "RECORD": templates.render(__package__, "merchant_record.lua", pieces),
+        }
+        self._read = LuaScript(templates.render(__package__, "merchant_read_each.lua", self.functions))
+        self._record = LuaScript(templates.render(__package__, "merchant_record_each.lua", self.functions))
         self._label = LuaScript(templates.render(__package__, "merchant_label.lua", pieces))
         self.scripts = (self._read, self._record, self._label) if windows else (self._record, self._label)
         self.nearest_days = min(settings.label_delay_days, memory - settings.label_delay_days - max(windows, default=1))
@@ -123,9 +128,7 @@ class Merchants:
 
     def record(self, calls: Sequence[Call]) -> Command:
         """The call that records packed transactions at their merchants."""
-        arguments: list[bytes] = []
-        for call in calls:
-            arguments += (_digest(call.command[0], call.command[1]), b"%d" % (call.subject.event_time_ms // DAY_MS))
+        arguments = [argument for call in calls for argument in recording(call)]
         keys = [merchant_key(call.subject.merchant_id) for call in calls]
         return (self._record.digest, b"%d" % len(calls), *keys, *arguments)
 
@@ -140,6 +143,11 @@ class Merchants:
 def merchant_key(merchant_id: str | None) -> bytes:
     """The prefix of a merchant's keys: the merchant id as hash tag, so that they share a slot of a Redis Cluster."""
     return f"m:{{{hash_tag(merchant_id or '')}}}".encode()
+
+
+def recording(call: Call) -> tuple[bytes, bytes]:
+    """What a merchant is told of a packed transaction: the digest of its card and id, and its day."""
+    return _digest(call.command[0], call.command[1]), b"%d" % (call.subject.event_time_ms // DAY_MS)
 
 
 def _digest(card: bytes, identity: bytes) -> bytes:

@@ -4,7 +4,7 @@
 -- ARGV     digest of the transaction's card and id, UTC day of its event time, label time u6, fraud u1.
 -- Reply    0 applied, 1 taken in before, 2 waits for its transaction, 3 before all that the merchant remembers.
 @STATE@
-open(1, 1)
+open(KEYS[1], ARGV[1], ARGV[2])
 if #days > HEAD and day < unpack('<I3', days, #days - ENTRY + 1) - MEMORY then return 3 end
 local label = digest .. ARGV[3]
 local labelled = call('HGET', prefix .. ':l', field) or ''

@@ -1,9 +1,5 @@
--- Read merchants' transactions and frauds on whole days. Rendered from the catalogue by merchant.py, which says what
--- the keys hold.
---
--- KEYS     for each read the prefix of the merchant's keys.
--- ARGV     for each the event time that is read at, u6.
--- Reply    for each, as little-endian doubles, the number of transactions and of frauds in every window.
+-- read(prefix of a merchant's keys, event time u6): as little-endian doubles, its transactions and frauds on the whole
+-- days of every window, as of that time. Rendered from the catalogue by merchant.py, which says what the keys hold.
 local unpack, pack, floor = struct.unpack, struct.pack, math.floor
 local days
 
@@ -41,7 +37,3 @@ local function read(prefix, at)
   end
   return pack('<@FORMAT@', @REPLY@)
 end
-
-local replies = {}
-for k = 1, #KEYS do replies[k] = read(KEYS[k], ARGV[k]) end
-return table.concat(replies)

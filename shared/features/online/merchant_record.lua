@@ -1,8 +1,5 @@
--- Record transactions at their merchants, each once. Rendered by merchant.py, which says what the keys hold.
---
--- KEYS     for each transaction the prefix of its merchant's keys.
--- ARGV     for each the digest of its card and id, and the UTC day of its event time.
--- Reply    how many were not recorded before, nor lie before all that their merchant remembers.
+-- record(): record the opened transaction at its merchant, once; 1 when it was not recorded before, nor lies before all
+-- that the merchant remembers, else 0. Rendered by merchant.py, which says what the keys hold.
 @STATE@
 local function record()
   local newest = #days > HEAD and unpack('<I3', days, #days - ENTRY + 1) or -1
@@ -52,10 +49,3 @@ local function record()
   keep()
   return 1
 end
-
-local recorded = 0
-for k = 1, #KEYS do
-  open(k, 2 * k - 1)
-  recorded = recorded + record()
-end
-return recorded

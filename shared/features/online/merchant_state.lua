@@ -2,9 +2,9 @@ local call, find, sub, byte, unpack, pack = redis.call, string.find, string.sub,
 local HEAD, ENTRY, DIGEST, LABEL, MEMORY = @HEAD@, @ENTRY@, @DIGEST@, @LABEL@, @MEMORY@
 local prefix, digest, field, day, days
 
--- Turn to a transaction: the key's number, then the number of its first argument.
-local function open(key, argument)
-  prefix, digest, field = KEYS[key], ARGV[argument], ARGV[argument + 1]
+-- Turn to a transaction: the prefix of its merchant's keys, the digest of its card and id, its UTC day as text.
+local function open(merchant, transaction, on)
+  prefix, digest, field = merchant, transaction, on
   day = tonumber(field)
   days = call('GET', prefix .. ':s') or string.rep('\0', HEAD)
 end

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from shared.contracts.transaction import Transaction
 from shared.features.catalogue import Catalogue
 from shared.features.online import scan
-from shared.features.online.layout import Limits
+from shared.features.online.layout import HEAD_BYTES, Limits
 from shared.features.online.script import render
 from shared.features.plan import Aggregate, Op, merchant_aggregates, merchant_windows, plan
 from shared.features.values import Integers, Raw, Subject, Value, finishers, request_finishers
@@ -22,7 +22,6 @@ _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12
 _PLACE = struct.Struct("<ii")
 _NOWHERE = _PLACE.pack(-(2**31), -(2**31))
 _TIME_AND_AMOUNT_BYTES = 12
-_HEAD_BYTES = 20
 _MAX_EVENT_TIME_MS = 2**48 - 1
 _MAX_AMOUNT_MINOR = 10**12
 _DEGREE = 10_000_000
@@ -144,23 +143,35 @@ class Protocol:
         self.script = render(plan(catalogue), limits)
         of_merchant = merchant_aggregates(merchant_windows(catalogue))
         self._merchant = {aggregate: self.script.doubles + k for k, aggregate in enumerate(of_merchant)}
-        self._doubles = struct.Struct(f"<{self.script.doubles}d")
+        self._of_card = struct.Struct(f"<{self.script.doubles}d")
+        self._of_both = struct.Struct(f"<{self.script.doubles + len(of_merchant)}d")
         self._finishers = finishers(catalogue, self._integers)
         self._request_finishers = request_finishers(catalogue)
 
     def open(self, reply: bytes, subject: Subject) -> CardReply:
         """What a reply to the call of that subject says of the card."""
-        raw = tuple(map(int, self._doubles.unpack_from(reply)))
-        code = raw[0]
-        status = _STATUSES[code & ~_CUT]
-        if status is ReadStatus.CONFLICT:
-            subject = _first_version(reply[self._doubles.size :])
-        return CardReply(status, raw, subject, code >= _CUT)
+        return self._opened(reply, subject, self._of_card)
+
+    def read(self, reply: bytes, subject: Subject) -> FeatureRead:
+        """Make the features of a reply that has the merchant's numbers too."""
+        return self.finish(self._opened(reply, subject, self._of_both), ())
+
+    def status(self, reply: bytes) -> ReadStatus:
+        """What a reply says the store knew of the transaction."""
+        return _STATUSES[int(_STATUS.unpack_from(reply)[0]) & ~CUT]
 
     def finish(self, card: CardReply, merchant: Raw) -> FeatureRead:
         """Make the features of what was read of the card, and of the merchant in the order of `merchant_aggregates`."""
         raw, subject = card.raw + merchant, card.subject
         return FeatureRead(tuple([finish(raw, subject) for finish in self._finishers]), card.status, card.cut)
+
+    def _opened(self, reply: bytes, subject: Subject, numbers: struct.Struct) -> CardReply:
+        raw = tuple(map(int, numbers.unpack_from(reply)))
+        code = raw[0]
+        status = _STATUSES[code & ~CUT]
+        if status is ReadStatus.CONFLICT:
+            subject = _first_version(reply[numbers.size :])
+        return CardReply(status, raw, subject, code >= CUT)
 
     def request_only(self, subject: Subject) -> tuple[Value, ...]:
         """The vector without the card's and the merchant's history: their features are null."""
@@ -180,14 +191,15 @@ class Protocol:
 
 
 _STATUSES = tuple(ReadStatus)
-_CUT = 8
+_STATUS = struct.Struct("<d")
+CUT = 8
 """Is added to the status of a read that was cut."""
 
 
 def _first_version(tail: bytes) -> Subject:
     """The version of a repeated id that was recorded: head and texts at the end of a conflict's reply."""
     numbers = int.from_bytes(tail[:_TIME_AND_AMOUNT_BYTES], "little")
-    packed = tail[_TIME_AND_AMOUNT_BYTES:_HEAD_BYTES]
+    packed = tail[_TIME_AND_AMOUNT_BYTES:HEAD_BYTES]
     place = None if packed == _NOWHERE else _PLACE.unpack(packed)
-    texts = [text or None for text in tail[_HEAD_BYTES:].decode().split("\0")[:-1]]
+    texts = [text or None for text in tail[HEAD_BYTES:].decode().split("\0")[:-1]]
     return Subject(numbers & _MAX_EVENT_TIME_MS, numbers >> 48, place, *texts)

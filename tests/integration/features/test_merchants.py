@@ -1,12 +1,10 @@
 """Features of merchants: both engines against the oracle, and what becomes of labels and of failures."""
 
 import asyncio
-import os
 import random
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -30,7 +28,6 @@ from tests.support.features.checking import (
 )
 from tests.support.features.merchant_streams import Item, hostile_merchant_streams, random_merchant_stream
 from tests.support.features.oracle import DAY, HOUR, Label, Tx
-from tests.support.features.valkey import valkey
 
 NOON = 20_500 * DAY + 12 * HOUR
 FEW_DIGESTS = Limits(digests=1)
@@ -81,15 +78,11 @@ async def test_long_streams(redis: Redis, seed: int, batch: int) -> None:
     wanted = expected(stream)
     assert {status for status, _ in wanted} == {"new", "seen", "conflict", "too_late"}
     assert sum(bool(values["merchant_risk_30d"]) for _, values in wanted) > 20
-    missed: list[Tx] = []
-    for limits, waits in ((Limits(), True), (FEW_DIGESTS, False), (Limits(digests=2), True)):
+    for limits in (Limits(), FEW_DIGESTS, Limits(digests=2)):
         await redis.flushall()
-        features = OnlineFeatures(
-            redis, limits=limits, unrecorded=None if waits else lambda some, _: missed.extend(some)
-        )
+        features = OnlineFeatures(redis, limits=limits)
         assert mismatches(stream, await online_answers(features, stream, batch), wanted) == []
         await features.aclose()
-    assert missed == []
     assert mismatches(stream, history_answers(stream), wanted) == []
 
 
@@ -156,45 +149,16 @@ async def test_what_becomes_of_a_label(features: OnlineFeatures) -> None:
     assert await read(features, fresh, "merchant_risk_7d") == [1.0], "and so does the label after it"
 
 
-async def test_a_merchant_that_could_not_be_told_is_an_error_or_reported(redis: Redis) -> None:
+async def test_a_merchant_that_could_not_be_told_is_told_by_whoever_comes_next(redis: Redis) -> None:
     await redis.set("m:{m}:d", "not a hash")
-    waits = OnlineFeatures(redis)
+    features = OnlineFeatures(redis)
     with pytest.raises(ResponseError, match="WRONGTYPE"):
-        await waits.record_and_read([tx(1)])
-    reported: list[Tx] = []
-    tells = OnlineFeatures(redis, unrecorded=lambda some, _: reported.extend(some))
-    reads = await tells.record_and_read([tx(1), tx(2, merchant_id="other"), tx(3)])
-    assert [one.status for one in reads] == [ReadStatus.SEEN, ReadStatus.NEW, ReadStatus.NEW]
-    await tells.aclose()
-    assert reported == [tx(1), tx(2, merchant_id="other"), tx(3)]
+        await features.record_and_read([tx(1), tx(2)])
     await redis.delete("m:{m}:d")
-    await waits.record_and_read(reported)
-    assert await read(waits, tx(9, -8), "merchant_txn_count_1d") == [2], (
-        "whoever finds it at its card tells the merchant"
-    )
-    await waits.aclose()
-
-
-async def test_a_server_killed_before_it_answered_is_reported() -> None:
-    reported: list[Tx] = []
-    with valkey() as port:
-        async with Redis(port=port) as redis:
-            features = OnlineFeatures(redis, unrecorded=lambda some, _: reported.extend(some))
-            await features.record_and_read([tx(1)])
-            pid = int((await redis.info("server"))["process_id"])
-            link = features._link
-            told = link.tell
-
-            async def told_to_a_stopped_server(calls: Sequence[tuple[bytes, ...]], missed: object) -> None:
-                os.kill(pid, signal.SIGSTOP)
-                await told(calls, missed)
-                os.kill(pid, signal.SIGKILL)
-
-            link.tell = told_to_a_stopped_server  # type: ignore[method-assign]
-            (found,) = await features.record_and_read([tx(2)])
-            assert found.status is ReadStatus.NEW
-            await features.aclose()
-    assert reported == [tx(2)]
+    reads = await features.record_and_read([tx(1), tx(2)])
+    assert [one.status for one in reads] == [ReadStatus.SEEN, ReadStatus.SEEN]
+    assert await read(features, tx(9, -8), "merchant_txn_count_1d") == [2]
+    await features.aclose()
 
 
 async def test_a_process_killed_right_after_its_answer_has_told_the_merchant(valkey_port: int, redis: Redis) -> None:
@@ -204,7 +168,7 @@ from redis.asyncio import Redis
 from shared.features.online import OnlineFeatures
 from tests.support.features.oracle import Tx
 async def main():
-    features = OnlineFeatures(Redis(port={valkey_port}), unrecorded=print)
+    features = OnlineFeatures(Redis(port={valkey_port}))
     await features.record_and_read([Tx(f"t{{k}}", f"c{{k}}", {NOON}, 100) for k in range(20)])
     os.kill(os.getpid(), signal.SIGKILL)
 asyncio.run(main())

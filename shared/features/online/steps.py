@@ -1,0 +1,172 @@
+"""Recording and reading a transaction: at card and merchant in one step where one node holds both, else apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from shared.features import templates
+from shared.features.definition import DAY_MS
+from shared.features.online.layout import HEAD_BYTES
+from shared.features.online.link import Command, Link, LuaScript
+from shared.features.online.merchant import Merchants, merchant_key, recording
+from shared.features.online.wire import CUT, Call, CardReply, FeatureRead, ReadStatus
+from shared.features.online.wire import Protocol as Wire
+from shared.features.plan import STORED_TEXTS
+from shared.features.values import Raw
+
+_DOUBLE_BYTES = 8
+_RECORDED = (ReadStatus.NEW, ReadStatus.SEEN)
+
+
+class Steps(Protocol):
+    """Recording and reading packed transactions, in the order given.
+
+    Attributes:
+        script: What it needs on the server.
+    """
+
+    script: LuaScript
+
+    async def record_and_read(self, link: Link, calls: Sequence[Call]) -> list[FeatureRead]:
+        """Record transactions and make the features of each.
+
+        Raises:
+            redis.exceptions.RedisError: The store did not answer; some transactions may have been recorded.
+        """
+
+    async def record(self, link: Link, calls: Sequence[Call]) -> list[ReadStatus]:
+        """The same without the features."""
+
+
+class CardSteps:
+    """Steps of a catalogue that looks at no merchant."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self.script = LuaScript(wire.script.source)
+
+    async def record_and_read(self, link: Link, calls: Sequence[Call]) -> list[FeatureRead]:
+        """See `Steps.record_and_read`."""
+        cards = await self._cards(link, calls)
+        return [self._wire.finish(card, ()) for card in cards]
+
+    async def record(self, link: Link, calls: Sequence[Call]) -> list[ReadStatus]:
+        """See `Steps.record`."""
+        return [card.status for card in await self._cards(link, calls)]
+
+    async def _cards(self, link: Link, calls: Sequence[Call]) -> list[CardReply]:
+        replies = await exchange(link, [(self.script.digest, b"1", *call.command) for call in calls])
+        return [self._wire.open(reply, call.subject) for reply, call in zip(replies, calls, strict=True)]
+
+
+class NodeSteps:
+    """Card and merchant in one atomic step of a node that holds both."""
+
+    def __init__(self, wire: Wire, merchants: Merchants) -> None:
+        self._wire = wire
+        pieces = {
+            "CARD": wire.script.source,
+            "CUT": str(CUT),
+            "NUMBERS": str(wire.script.doubles * _DOUBLE_BYTES),
+            "HEAD": str(HEAD_BYTES),
+            "DIGEST_ARGUMENT": str(3 + len(STORED_TEXTS)),
+        }
+        self.script = LuaScript(templates.render(__package__, "card_and_merchant.lua", pieces | merchants.functions))
+
+    async def record_and_read(self, link: Link, calls: Sequence[Call]) -> list[FeatureRead]:
+        """See `Steps.record_and_read`."""
+        read = self._wire.read
+        replies = await exchange(link, [self._command(call) for call in calls])
+        return [read(reply, call.subject) for reply, call in zip(replies, calls, strict=True)]
+
+    async def record(self, link: Link, calls: Sequence[Call]) -> list[ReadStatus]:
+        """See `Steps.record`."""
+        return [self._wire.status(reply) for reply in await exchange(link, [self._command(call) for call in calls])]
+
+    def _command(self, call: Call) -> Command:
+        key, *arguments = call.command
+        return (self.script.digest, b"2", key, merchant_key(call.subject.merchant_id), *arguments, *recording(call))
+
+
+class ClusterSteps:
+    """Card and merchant in slots of their own: the merchant is read in the card's round trip and told in a second one.
+
+    Whoever finds a transaction at its card tells the merchant too, for the first to record it may have died in between.
+    """
+
+    def __init__(self, wire: Wire, merchants: Merchants) -> None:
+        self._wire = wire
+        self._merchants = merchants
+        self.script = LuaScript(wire.script.source)
+
+    async def record_and_read(self, link: Link, calls: Sequence[Call]) -> list[FeatureRead]:
+        """See `Steps.record_and_read`."""
+        commands = self._at_cards(calls) + [self._merchants.read([call.subject]) for call in calls]
+        replies = await exchange(link, commands)
+        cards = self._opened(calls, replies[: len(calls)])
+        if self._one_by_one(cards):
+            numbers = await self._in_turn(link, calls, cards)
+        else:
+            numbers = self._merchants.numbers(replies[len(calls) :])
+            await self._tell(link, calls, cards)
+        return [self._wire.finish(card, merchant) for card, merchant in zip(cards, numbers, strict=True)]
+
+    async def record(self, link: Link, calls: Sequence[Call]) -> list[ReadStatus]:
+        """See `Steps.record`."""
+        cards = self._opened(calls, await exchange(link, self._at_cards(calls)))
+        await self._tell(link, calls, cards)
+        return [card.status for card in cards]
+
+    def _at_cards(self, calls: Sequence[Call]) -> list[Command]:
+        return [(self.script.digest, b"1", *call.command) for call in calls]
+
+    def _opened(self, calls: Sequence[Call], replies: Sequence[bytes]) -> list[CardReply]:
+        return [self._wire.open(reply, call.subject) for reply, call in zip(replies, calls, strict=True)]
+
+    def _one_by_one(self, cards: Sequence[CardReply]) -> bool:
+        """Whether merchants have to be read once more, in turn with what they are told.
+
+        A conflict is answered with the first version's features, whose merchant and time come with the card's reply
+        alone. And of transactions that lie far enough apart one may be in the window of another behind it.
+        """
+        if any(card.status is ReadStatus.CONFLICT for card in cards):
+            return True
+        times = [card.subject.event_time_ms for card in cards]
+        return max(times) // DAY_MS - min(times) // DAY_MS > self._merchants.nearest_days
+
+    async def _in_turn(self, link: Link, calls: Sequence[Call], cards: Sequence[CardReply]) -> list[Raw]:
+        """Read merchants and tell them, transaction by transaction, in one further round trip."""
+        commands: list[Command] = []
+        reads = []
+        for call, card in zip(calls, cards, strict=True):
+            reads.append(len(commands))
+            commands.append(self._merchants.read([card.subject]))
+            if _is_recorded(card):
+                commands.append(self._merchants.record([call]))
+        replies = await exchange(link, commands)
+        return self._merchants.numbers([replies[position] for position in reads])
+
+    async def _tell(self, link: Link, calls: Sequence[Call], cards: Sequence[CardReply]) -> None:
+        """Tell the merchants what their cards have recorded."""
+        recorded = [call for call, card in zip(calls, cards, strict=True) if _is_recorded(card)]
+        if recorded:
+            await exchange(link, [self._merchants.record([call]) for call in recorded])
+
+
+async def exchange(link: Link, commands: Sequence[Command]) -> list[Any]:
+    """One round trip whose calls all have to succeed.
+
+    Raises:
+        redis.exceptions.RedisError: The store did not answer, or refused a call; others may have been carried out.
+    """
+    replies = await link.call(commands)
+    for reply in replies:
+        if isinstance(reply, BaseException):
+            raise reply
+    return replies
+
+
+def _is_recorded(card: CardReply) -> bool:
+    """Whether its merchant has to know the transaction: the card has it, and the merchant is known."""
+    return card.status in _RECORDED and bool(card.subject.merchant_id)
