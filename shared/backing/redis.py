@@ -11,6 +11,8 @@ from shared.backing.service import Command, EmbeddedService, NotReady
 from shared.backing.settings import LOOPBACK, BackingSettings
 
 NAME: Final = "redis"
+_LONGEST_SOCKET_PATH: Final = 100
+"""Bytes; the kernel's limit is 107 on Linux and 103 on macOS."""
 
 
 class ValkeyService(EmbeddedService):
@@ -35,8 +37,14 @@ class ValkeyService(EmbeddedService):
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """`REDIS_URL`."""
-        return {"REDIS_URL": self.address}
+        """`REDIS_URL`: by the socket file, which costs client and server less than loopback."""
+        return {"REDIS_URL": self.address if self.socket is None else f"unix://{self.socket}?db=0"}
+
+    @property
+    def socket(self) -> Path | None:
+        """The socket file it listens on too; None where the folder's path is too long for one."""
+        path = self.home.resolve() / "run" / "redis.sock"
+        return path if len(bytes(path)) <= _LONGEST_SOCKET_PATH else None
 
     @property
     def identity(self) -> str:
@@ -55,6 +63,9 @@ class ValkeyService(EmbeddedService):
             "maxmemory": self._max_memory,
             "maxmemory-policy": "noeviction",
         }
+        if self.socket is not None:
+            self.socket.parent.mkdir(parents=True, exist_ok=True)
+            options |= {"unixsocket": str(self.socket), "unixsocketperm": "700"}
         argv = [str(_binary()), *(part for name, value in options.items() for part in (f"--{name}", value))]
         return Command(tuple(argv), cwd=self.data)
 

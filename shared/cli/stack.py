@@ -77,7 +77,7 @@ class StateKeeper:
         environment = system.environment
         self.change(
             kafka=environment["KAFKA_BOOTSTRAP_SERVERS"],
-            redis_url=environment["REDIS_URL"],
+            redis_url=next(status.address for status in system.backing.status() if status.name == "redis"),
             s3_url=environment["AWS_ENDPOINT_URL"],
             mlflow_uri=environment["MLFLOW_TRACKING_URI"],
             environment=environment,

@@ -35,7 +35,13 @@ def test_clients_are_told_every_address(tmp_path: Path) -> None:
         "KAFKA_BOOTSTRAP_SERVERS", "REDIS_URL", "AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY",
         "AWS_REGION", "MLFLOW_TRACKING_URI",
     }  # fmt: skip
-    assert all("127.0.0.1" in environment[name] for name in ("KAFKA_BOOTSTRAP_SERVERS", "REDIS_URL"))
+    assert "127.0.0.1" in environment["KAFKA_BOOTSTRAP_SERVERS"]
+
+
+def test_the_store_is_reached_by_its_socket_file_where_a_path_can_be_that_long(tmp_path: Path) -> None:
+    short, long = tmp_path / "h", tmp_path / ("h" * 100)
+    assert Backing(backing_settings(short)).environment["REDIS_URL"] == f"unix://{short}/run/redis.sock?db=0"
+    assert Backing(backing_settings(long)).environment["REDIS_URL"].startswith("redis://127.0.0.1:")
 
 
 async def test_a_users_own_credentials_never_reach_the_embedded_server(tmp_path: Path) -> None:
