@@ -10,6 +10,7 @@ _COMMON: Mapping[str, Any] = {
     "objective": "binary:logistic",
     "eval_metric": "aucpr",
     "tree_method": "hist",
+    "base_score": 0.5,
 }
 
 
@@ -17,8 +18,9 @@ _COMMON: Mapping[str, Any] = {
 class Recipe:
     """How a model is grown.
 
-    The learning rate stays at 0.2 or below: from a base score at the rare class's share the first Newton steps of a
-    higher one overshoot, and a strong flag ends with a score of 0.
+    Every row starts at a score of 0.5. XGBoost's own start, the share of fraud p, gives a row the hessian p(1 - p), so
+    that at first a leaf of the least child weight holds thousands of rows and rare fraud cannot be told apart; and from
+    there the first Newton steps of a learning rate above 0.2 overshoot, and a strong flag ends with a score of 0.
 
     Attributes:
         name: What it is for.
