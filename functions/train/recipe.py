@@ -8,7 +8,7 @@ from typing import Any
 
 _COMMON: Mapping[str, Any] = {
     "objective": "binary:logistic",
-    "eval_metric": "aucpr",
+    "eval_metric": "logloss",
     "tree_method": "hist",
     "base_score": 0.5,
 }
@@ -51,7 +51,7 @@ CHAMPION = Recipe(
     {
         "learning_rate": 0.05,
         "max_depth": 5,
-        "max_bin": 512,
+        "max_bin": 1024,
         "min_child_weight": 2.0,
         "subsample": 0.8,
         "colsample_bytree": 0.8,
@@ -73,6 +73,6 @@ CHALLENGER = Recipe(
 )
 REQUEST_ONLY = Recipe(
     "request_only",
-    {"learning_rate": 0.1, "max_depth": 4, "max_bin": 512, "min_child_weight": 2.0, "subsample": 0.8},
+    {"learning_rate": 0.1, "max_depth": 4, "max_bin": 1024, "min_child_weight": 2.0, "subsample": 0.8},
     seed_offset=2,
 )

@@ -8,11 +8,11 @@ import numpy as np
 
 from functions.train.dataset import Dataset, Examples
 from functions.train.errors import NotEnoughData
-from functions.train.split import VALIDATION_SHARES, Purpose, Span, assemble, within
+from functions.train.split import Purpose, Span, assemble, within
 
 TRAIN_SHARE = 0.6
-VALIDATION_SHARE = 0.3
-"""Share of the training period's cards that choose instead of being learned from."""
+VALIDATION_SHARES = {"stopping": 0.16, "calibration": 0.07, "policy": 0.13}
+"""Of the training period's cards; those that say when to stop are learned from in the end."""
 _SEED = 0
 
 
@@ -66,9 +66,9 @@ def split_file(examples: Examples, train: Span, test: Span) -> Dataset:
     cards = int(examples.rows.card.max()) + 1
     place = np.random.default_rng(_SEED).random(cards)[examples.rows.card]
     learning = within(examples, train)
-    bounds = np.cumsum([1 - VALIDATION_SHARE, *(VALIDATION_SHARE * share for share in VALIDATION_SHARES)])
-    bounds[-1] = 1.0
-    purposes = {"train": Purpose(learning & (place < bounds[0]), test[0])}
-    for name, low, high in zip(("stopping", "calibration", "policy"), bounds, bounds[1:], strict=False):
-        purposes[name] = Purpose(learning & (place >= low) & (place < high), test[0])
+    purposes, taken = {}, 0.0
+    for name, share in VALIDATION_SHARES.items():
+        purposes[name] = Purpose(learning & (place >= taken) & (place < taken + share), test[0])
+        taken += share
+    purposes["train"] = Purpose(learning & (place >= taken), test[0])
     return assemble(examples, {**purposes, "test": Purpose(within(examples, test), examples.cut_ms)})
