@@ -51,11 +51,11 @@ CHAMPION = Recipe(
     {
         "learning_rate": 0.05,
         "max_depth": 5,
-        "max_bin": 1024,
-        "min_child_weight": 2.0,
+        "max_bin": 2048,
+        "min_child_weight": 1.0,
         "subsample": 0.8,
         "colsample_bytree": 0.8,
-        "reg_lambda": 1.0,
+        "reg_lambda": 0.5,
     },
 )
 CHALLENGER = Recipe(
