@@ -126,7 +126,9 @@ def fit(
     data = fit_data(dataset.train, dataset.stopping, dataset.names, features, max_bin=bins, threads=threads)
     stopped = grow(recipe, data, seed=seed, threads=threads, device=device)
     del data  # before the same rows are quantised again
-    both = quantised(dataset.train.followed_by(dataset.stopping), stopped.columns, features, max_bin=bins, threads=threads)
+    both = quantised(
+        dataset.train.followed_by(dataset.stopping), stopped.columns, features, max_bin=bins, threads=threads
+    )
     booster = xgboost.train(stopped.parameters, both, stopped.booster.num_boosted_rounds(), verbose_eval=False)
     return replace(stopped, booster=booster)
 

@@ -56,7 +56,9 @@ class Rows:
 
     def followed_by(self, others: Rows) -> Rows:
         """Return these rows and then the others, of the same source."""
-        return Rows(*(np.concatenate([getattr(part, column.name) for part in (self, others)]) for column in fields(self)))
+        return Rows(
+            *(np.concatenate([getattr(part, column.name) for part in (self, others)]) for column in fields(self))
+        )
 
     def digest(self, *also: str) -> str:
         """Return the SHA-256 over all rows, patterns aside, and over some texts."""

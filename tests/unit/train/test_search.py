@@ -5,7 +5,6 @@ from functions.train.recipe import CHAMPION
 from functions.train.search import search
 from tests.support.training import NAMES, learnable_dataset
 
-
 FEW_BINS = CHAMPION.with_parameters({"max_bin": 64})
 """As good for so few rows, and quick."""
 
