@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from functions.train.dataset import Dataset, Examples
 from functions.train.errors import NotEnoughData
 from functions.train.split import Purpose, Span, assemble, within
+from shared.features.catalogue import Feature, Kind
 
 TRAIN_SHARE = 0.6
 VALIDATION_SHARES = {"stopping": 0.16, "calibration": 0.07, "policy": 0.13}
@@ -52,6 +53,30 @@ def backtest_periods(asked: Asked, *, first_ms: int, last_ms: int, label_delay_m
     if train_until <= first_ms or test_from > last_ms:
         raise NotEnoughData("the file has no transactions in the training period or none in the test period")
     return (train_from, train_until), (test_from, test_until)
+
+
+def without_clocks(examples: Examples, train: Span) -> Examples:
+    """Leave out counts whose window is longer than the file goes back anywhere in the training period.
+
+    Such a count grows with the days since the file began. Trees take it for a clock, and in the test period, where it
+    is larger than they ever saw, they find fraud everywhere. Means, shares and ratios do not grow.
+    """
+    delay_ms = examples.catalogue.settings.label_delay_ms
+    columns = [
+        column
+        for column, name in enumerate(examples.names)
+        if train[1] - examples.start_ms >= _history_of_count_ms(examples.catalogue[name], delay_ms)
+    ]
+    if len(columns) == len(examples.names):
+        return examples
+    rows = replace(examples.rows, features=np.ascontiguousarray(examples.rows.features[:, columns]))
+    return replace(examples, names=tuple(examples.names[column] for column in columns), rows=rows)
+
+
+def _history_of_count_ms(feature: Feature, label_delay_ms: int) -> int:
+    if feature.kind is Kind.COUNT:
+        return feature.window
+    return feature.window + label_delay_ms if feature.kind is Kind.MERCHANT_COUNT else 0
 
 
 def split_file(examples: Examples, train: Span, test: Span) -> Dataset:
