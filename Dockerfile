@@ -23,6 +23,15 @@ RUN uv pip install --requirements pyproject.toml --extra shadow-scorer --constra
 FROM build AS train-packages
 ARG SSL_CERT_FILE
 RUN uv pip install --requirements pyproject.toml --extra train --constraints requirements.lock
+FROM build AS archiver-packages
+ARG SSL_CERT_FILE
+RUN uv pip install --requirements pyproject.toml --extra archiver --constraints requirements.lock
+FROM build AS drift-packages
+ARG SSL_CERT_FILE
+RUN uv pip install --requirements pyproject.toml --extra drift --constraints requirements.lock
+FROM build AS promote-packages
+ARG SSL_CERT_FILE
+RUN uv pip install --requirements pyproject.toml --extra promote --constraints requirements.lock
 FROM build AS producer-packages
 ARG SSL_CERT_FILE
 RUN uv pip install --requirements pyproject.toml --extra producer --constraints requirements.lock
@@ -52,6 +61,18 @@ ENV FUNCTION_TARGET=shadow_scorer FUNCTION_SOURCE=functions/shadow_scorer/main.p
 FROM function AS train
 COPY --from=train-packages /opt/venv /opt/venv
 ENV FUNCTION_TARGET=train FUNCTION_SOURCE=functions/train/main.py
+
+FROM function AS archiver
+COPY --from=archiver-packages /opt/venv /opt/venv
+ENV FUNCTION_TARGET=archiver FUNCTION_SOURCE=functions/archiver/main.py
+
+FROM function AS drift
+COPY --from=drift-packages /opt/venv /opt/venv
+ENV FUNCTION_TARGET=drift FUNCTION_SOURCE=functions/drift/main.py
+
+FROM function AS promote
+COPY --from=promote-packages /opt/venv /opt/venv
+ENV FUNCTION_TARGET=promote FUNCTION_SOURCE=functions/promote/main.py
 
 FROM function AS producer
 COPY --from=producer-packages /opt/venv /opt/venv

@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 MANIFESTS := knative/base
-FUNCTIONS := scorer feature-updater shadow-scorer train producer
+FUNCTIONS := scorer feature-updater shadow-scorer train archiver drift promote producer
 
 # The first Python that is new enough; PYTHON=... chooses another.
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \

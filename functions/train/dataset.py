@@ -62,7 +62,7 @@ class Dataset:
         names: Features, in vector order.
         catalogue: The catalogue they come from.
         train: What the trees learn from.
-        stopping: Says when to stop adding trees, and which parameters are best.
+        stopping: Says when to stop adding trees, and which parameters are best; then it is learned from too.
         calibration: The map from margin to probability is fitted on these.
         policy: Thresholds are chosen on these.
         test: Judged once, at the end, by the gates.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,26 +22,27 @@ FLAG_LIFT = 2.0
 LEAST_FLAGGED_FRAUDS = 30
 
 OnTree = Callable[[int, float], bool]
-"""Takes the number of trees and the average precision on the stopping rows; true ends the growing."""
+"""Takes the number of trees and the log loss on the stopping rows; true ends the growing."""
 
 
 @dataclass(frozen=True, slots=True)
 class FittedModel:
-    """A grown model, cut at its best tree.
+    """A grown model.
 
     Attributes:
         booster: XGBoost's model.
         features: Names of its columns, in order.
         columns: Where they stand in the dataset's rows.
         parameters: What it was grown with.
-        stopping_score: XGBoost's area under precision and recall on the stopping rows.
+        stopping_loss: Log loss on the stopping rows, before they were learned from. It says when to stop because it
+            moves with every row: average precision over the few frauds among them moves by chance.
     """
 
     booster: xgboost.Booster
     features: tuple[str, ...]
     columns: tuple[int, ...]
     parameters: Mapping[str, Any]
-    stopping_score: float
+    stopping_loss: float
 
     def matrix(self, rows: Rows) -> Matrix:
         """Return this model's columns of some rows, float32 [n, f]."""
@@ -86,35 +87,50 @@ def fit_data(
         threads: 0 is one per processor.
     """
     columns = tuple(names.index(name) for name in features)
-    every = columns == tuple(range(len(names)))
+    learned = quantised(train, columns, features, max_bin=max_bin, threads=threads)
+    asked = quantised(stopping, columns, features, max_bin=max_bin, threads=threads, ref=learned)
+    return FitData(learned, asked, columns, tuple(features))
 
-    def data(rows: Rows, ref: xgboost.QuantileDMatrix | None) -> xgboost.QuantileDMatrix:
-        values = rows.features if every else rows.features[:, list(columns)]
-        weight = None if (rows.weight == 1).all() else rows.weight
-        return xgboost.QuantileDMatrix(
-            values,
-            rows.is_fraud,
-            weight=weight,
-            feature_names=list(features),
-            max_bin=max_bin,
-            ref=ref,
-            nthread=threads or None,
-        )
 
-    quantised = data(train, None)
-    return FitData(quantised, data(stopping, quantised), columns, tuple(features))
+def quantised(
+    rows: Rows,
+    columns: tuple[int, ...],
+    features: Sequence[str],
+    *,
+    max_bin: int,
+    threads: int,
+    ref: xgboost.QuantileDMatrix | None = None,
+) -> xgboost.QuantileDMatrix:
+    """Quantise some columns of rows, at cuts of their own or at those of `ref`."""
+    every = columns == tuple(range(rows.features.shape[1]))
+    return xgboost.QuantileDMatrix(
+        rows.features if every else rows.features[:, list(columns)],
+        rows.is_fraud,
+        weight=None if (rows.weight == 1).all() else rows.weight,
+        feature_names=list(features),
+        max_bin=max_bin,
+        ref=ref,
+        nthread=threads or None,
+    )
 
 
 def fit(
     recipe: Recipe, dataset: Dataset, features: Sequence[str], *, seed: int, threads: int, device: str = "cpu"
 ) -> FittedModel:
-    """Grow a model on the training rows; the stopping rows say when to stop.
+    """Grow a model: the stopping rows say how many trees the training rows are good for, then both are learned from.
 
-    The same dataset, recipe and seed give the same model, bit for bit, on any number of threads.
+    The stopping rows are the newest that trees may learn from, and fraud is rare: they are too good to be only asked
+    when to stop. The same dataset, recipe and seed give the same model, bit for bit, on any number of threads.
     """
     bins = int(recipe.parameters["max_bin"])
     data = fit_data(dataset.train, dataset.stopping, dataset.names, features, max_bin=bins, threads=threads)
-    return grow(recipe, data, seed=seed, threads=threads, device=device)
+    stopped = grow(recipe, data, seed=seed, threads=threads, device=device)
+    del data  # before the same rows are quantised again
+    both = quantised(
+        dataset.train.followed_by(dataset.stopping), stopped.columns, features, max_bin=bins, threads=threads
+    )
+    booster = xgboost.train(stopped.parameters, both, stopped.booster.num_boosted_rounds(), verbose_eval=False)
+    return replace(stopped, booster=booster)
 
 
 def grow(
@@ -143,9 +159,9 @@ class _Watch(xgboost.callback.TrainingCallback):
         self._on_tree = on_tree
 
     def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:  # noqa: ARG002 - XGBoost's signature
-        """Take the score of one more tree."""
-        [scores] = evals_log["stopping"].values()
-        return self._on_tree(epoch + 1, float(scores[-1]))
+        """Take the loss after one more tree."""
+        [losses] = evals_log["stopping"].values()
+        return self._on_tree(epoch + 1, float(losses[-1]))
 
 
 def check_learned(model: FittedModel, dataset: Dataset) -> dict[str, float]:

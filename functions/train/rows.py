@@ -54,6 +54,12 @@ class Rows:
         """Return some of the rows, by mask or by index."""
         return Rows(*(np.ascontiguousarray(getattr(self, column.name)[wanted]) for column in fields(self)))
 
+    def followed_by(self, others: Rows) -> Rows:
+        """Return these rows and then the others, of the same source."""
+        return Rows(
+            *(np.concatenate([getattr(part, column.name) for part in (self, others)]) for column in fields(self))
+        )
+
     def digest(self, *also: str) -> str:
         """Return the SHA-256 over all rows, patterns aside, and over some texts."""
         digest = hashlib.sha256("\x00".join(also).encode())

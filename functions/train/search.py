@@ -20,7 +20,9 @@ log = logging.getLogger(__name__)
 
 MOST_ROWS = 200_000
 """A trial learns from no more rows than this: whole cards, drawn evenly."""
-REPORTED_EVERY = 10
+REPORTED_EVERY = 0.5
+"""Trials are compared at equal sums of learning rates: after as many trees, a slow learner is always behind."""
+WARMUP_REPORTS = 2
 FIRST_TRIALS = 4
 """Trials before pruning, and before the sampler learns from the others."""
 
@@ -51,15 +53,15 @@ def search(
     bins = int(recipe.parameters["max_bin"])
     data = fit_data(train, dataset.stopping, dataset.names, features, max_bin=bins, threads=threads)
     study = optuna.create_study(
-        direction="maximize",
+        direction="minimize",
         sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=FIRST_TRIALS),
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=FIRST_TRIALS, n_warmup_steps=2 * REPORTED_EVERY),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=FIRST_TRIALS, n_warmup_steps=WARMUP_REPORTS),
     )
     study.enqueue_trial({name: recipe.parameters[name] for name in _SPACE})
     study.optimize(lambda trial: _try(trial, recipe, data, seed, threads, device), n_trials=trials)
     pruned = sum(trial.state == optuna.trial.TrialState.PRUNED for trial in study.trials)
     log.info(
-        "training: search of %d trials (%d pruned) went from %.4f to %.4f on the stopping rows",
+        "training: search of %d trials (%d pruned) took the log loss on the stopping rows from %.5f to %.5f",
         trials,
         pruned,
         study.trials[0].value,
@@ -91,19 +93,20 @@ def _try(trial: optuna.Trial, recipe: Recipe, data: FitData, seed: int, threads:
     import optuna  # noqa: PLC0415 - loaded already
 
     parameters: dict[str, Any] = {name: _suggest(trial, name) for name in _SPACE}
-    hopeless = False
+    hopeless, reports = False, 0
 
-    def on_tree(trees: int, score: float) -> bool:
-        nonlocal hopeless
-        if trees % REPORTED_EVERY == 0:
-            trial.report(score, trees)
+    def on_tree(trees: int, loss: float) -> bool:
+        nonlocal hopeless, reports
+        if trees * parameters["learning_rate"] >= (reports + 1) * REPORTED_EVERY:
+            reports += 1
+            trial.report(loss, reports)
             hopeless = trial.should_prune()
         return hopeless
 
     model = grow(recipe.with_parameters(parameters), data, seed=seed, threads=threads, device=device, on_tree=on_tree)
     if hopeless:
         raise optuna.TrialPruned
-    return model.stopping_score
+    return model.stopping_loss
 
 
 def _some_cards(rows: Rows, seed: int) -> Rows:

@@ -32,13 +32,15 @@ def function_url(function: str) -> str:
     status = f"{running_stack().admin_url}/status"
     try:
         services = urllib3.request("GET", status, timeout=_ADMIN_SECONDS, retries=False).json()["services"]
-        return str(services[function]["url"])
     except (urllib3.exceptions.HTTPError, ValueError, KeyError, TypeError) as error:
         raise CommandFailed(f"{status} does not say where {function} is: {error!r}") from error
+    if function not in services:
+        fail(f"{function} is no service that can be asked: {', '.join(services)} are")
+    return str(services[function]["url"])
 
 
 def ask(function: str, asked: Mapping[str, Any], url: str | None = None) -> RunRecord:
-    """Send a function the event that its schedule sends, wait until it has run, and return the record of the run.
+    """Have a function run now, and return the record of the run.
 
     Args:
         function: Its name.
@@ -49,13 +51,34 @@ def ask(function: str, asked: Mapping[str, Any], url: str | None = None) -> RunR
         CommandFailed: It refused, does not answer, or left no record.
         StackNotRunning: Nothing runs here.
     """
-    target = url or function_url(function)
     started = datetime.now(UTC)
+    event_id = tell(function, asked, url)
+    record = next((one for one in _runs(function, started - _CLOCKS_APART) if one.trigger.id == event_id), None)
+    if record is None:
+        fail(f"{function} has run, and left no record of it")
+    return record
+
+
+def tell(function: str, asked: Mapping[str, Any], url: str | None = None, *, rerun_of: str | None = None) -> str:
+    """Send a function the event that its schedule sends, wait until it has run, and return the event's id.
+
+    Args:
+        function: Its name.
+        asked: Data of the event.
+        url: Its address; the running system's when None.
+        rerun_of: The run that is done again.
+
+    Raises:
+        CommandFailed: It refused or does not answer.
+        StackNotRunning: Nothing runs here.
+    """
+    target = url or function_url(function)
     event = Event(
         id=str(uuid.uuid4()),
         source=COMMAND_LINE,
         type=cloudevents.PING,
         data=orjson.dumps(asked),
+        subject=rerun_of,
         time=cloudevents.event_time(now_milliseconds()),
     )
     headers, body = cloudevents.to_http(event)
@@ -65,10 +88,7 @@ def ask(function: str, asked: Mapping[str, Any], url: str | None = None) -> RunR
         fail(f"{function} at {target} does not answer: {error}")
     if answer.status != 202:
         fail(f"{function} answered {answer.status}: {_detail(answer.data)}")
-    record = next((one for one in _runs(function, started - _CLOCKS_APART) if one.trigger.id == event.id), None)
-    if record is None:
-        fail(f"{function} has run, and left no record of it")
-    return record
+    return event.id
 
 
 def _runs(function: str, since: datetime) -> list[RunRecord]:

@@ -1,7 +1,8 @@
 """Measures one fit on 1.75 million transactions: `make bench-train`.
 
 The history and its features are made first, in a process of their own, and kept in the folder that is named; the fit is
-measured alone, as the training does it: quantised rows, early stopping, the champion's recipe.
+measured alone, as the training does it: quantised rows, the champion's recipe, early stopping on the last tenth, and
+then the final trees out of all rows.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ def measure(folder: Path) -> None:
     numbers = np.arange(count)
     rows = Rows(numbers, features, is_fraud, numbers, nobody, time_ms, numbers, np.ones(count))
     stopping = rows.take(numbers >= int(0.9 * count))
+    rows = rows.take(numbers < int(0.9 * count))
     parts = dict.fromkeys(("stopping", "calibration", "policy", "test"), stopping)
     dataset = Dataset(
         CATALOGUE.names,
@@ -65,8 +67,8 @@ def measure(folder: Path) -> None:
     seconds = time.monotonic() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(
-        f"one fit of {model.booster.num_boosted_rounds()} trees and up to {CHAMPION.patience} tried beyond, on "
-        f"{count:,} rows of {len(CATALOGUE)} features: {seconds:.1f} s (target {TARGET_SECONDS} s), peak memory "
+        f"{model.booster.num_boosted_rounds()} trees and up to {CHAMPION.patience} tried beyond, then as many again on "
+        f"all {count:,} rows of {len(CATALOGUE)} features: {seconds:.1f} s (target {TARGET_SECONDS} s), peak memory "
         f"{peak:.2f} GB (target {TARGET_GB} GB)"
     )
 

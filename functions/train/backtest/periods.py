@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from functions.train.dataset import Dataset, Examples
 from functions.train.errors import NotEnoughData
-from functions.train.split import VALIDATION_SHARES, Purpose, Span, assemble, within
+from functions.train.split import Purpose, Span, assemble, within
+from shared.features.catalogue import Feature, Kind
 
 TRAIN_SHARE = 0.6
-VALIDATION_SHARE = 0.3
-"""Share of the training period's cards that choose instead of being learned from."""
+VALIDATION_SHARES = {"stopping": 0.16, "calibration": 0.07, "policy": 0.13}
+"""Of the training period's cards; those that say when to stop are learned from in the end."""
 _SEED = 0
 
 
@@ -54,6 +55,30 @@ def backtest_periods(asked: Asked, *, first_ms: int, last_ms: int, label_delay_m
     return (train_from, train_until), (test_from, test_until)
 
 
+def without_clocks(examples: Examples, train: Span) -> Examples:
+    """Leave out counts whose window is longer than the file goes back anywhere in the training period.
+
+    Such a count grows with the days since the file began. Trees take it for a clock, and in the test period, where it
+    is larger than they ever saw, they find fraud everywhere. Means, shares and ratios do not grow.
+    """
+    delay_ms = examples.catalogue.settings.label_delay_ms
+    columns = [
+        column
+        for column, name in enumerate(examples.names)
+        if train[1] - examples.start_ms >= _history_of_count_ms(examples.catalogue[name], delay_ms)
+    ]
+    if len(columns) == len(examples.names):
+        return examples
+    rows = replace(examples.rows, features=np.ascontiguousarray(examples.rows.features[:, columns]))
+    return replace(examples, names=tuple(examples.names[column] for column in columns), rows=rows)
+
+
+def _history_of_count_ms(feature: Feature, label_delay_ms: int) -> int:
+    if feature.kind is Kind.COUNT:
+        return feature.window
+    return feature.window + label_delay_ms if feature.kind is Kind.MERCHANT_COUNT else 0
+
+
 def split_file(examples: Examples, train: Span, test: Span) -> Dataset:
     """Divide the training period by card between learning and choosing; the test period comes after, whole.
 
@@ -66,9 +91,9 @@ def split_file(examples: Examples, train: Span, test: Span) -> Dataset:
     cards = int(examples.rows.card.max()) + 1
     place = np.random.default_rng(_SEED).random(cards)[examples.rows.card]
     learning = within(examples, train)
-    bounds = np.cumsum([1 - VALIDATION_SHARE, *(VALIDATION_SHARE * share for share in VALIDATION_SHARES)])
-    bounds[-1] = 1.0
-    purposes = {"train": Purpose(learning & (place < bounds[0]), test[0])}
-    for name, low, high in zip(("stopping", "calibration", "policy"), bounds, bounds[1:], strict=False):
-        purposes[name] = Purpose(learning & (place >= low) & (place < high), test[0])
+    purposes, taken = {}, 0.0
+    for name, share in VALIDATION_SHARES.items():
+        purposes[name] = Purpose(learning & (place >= taken) & (place < taken + share), test[0])
+        taken += share
+    purposes["train"] = Purpose(learning & (place >= taken), test[0])
     return assemble(examples, {**purposes, "test": Purpose(within(examples, test), examples.cut_ms)})

@@ -11,7 +11,7 @@ import duckdb
 
 from functions.train.backtest.figures import Day, Miss, Money, by_day, decisions, money, worst_misses
 from functions.train.backtest.file_history import FileHistory
-from functions.train.backtest.periods import Asked, backtest_periods, split_file
+from functions.train.backtest.periods import Asked, backtest_periods, split_file, without_clocks
 from functions.train.candidates import Candidate, Workshop
 from functions.train.champion import champion_scores
 from functions.train.dataset import Dataset
@@ -41,7 +41,7 @@ class Backtest:
         days: The test period day by day.
         misses: The approved frauds with the largest amounts.
         transaction_ids: Ids of the misses, by row of the file.
-        dropped: Features that the file does not allow, each with the fields that are missing.
+        dropped: Features that the file does not allow, each with what is missing.
         currency: Of all amounts; None when there are several.
         registered: The version in the registry.
         not_registered: Why there is none.
@@ -102,7 +102,8 @@ def backtest(history: FileHistory, asked: Asked, settings: TrainSettings, regist
         days=by_day(dataset.test, decided),
         misses=misses,
         transaction_ids=_transaction_ids(history.table, misses),
-        dropped=history.dropped(),
+        dropped=history.dropped()
+        | {name: ("a longer history",) for name in history.catalogue().names if name not in dataset.names},
         currency=_currency(history.table),
         registered=registered,
         not_registered=silence,
@@ -117,7 +118,7 @@ def _dataset(history: FileHistory, asked: Asked) -> Dataset:
         last_ms=examples.end_ms - 1,
         label_delay_ms=history.label_delay_ms,
     )
-    return split_file(examples, train, test)
+    return split_file(without_clocks(examples, train), train, test)
 
 
 def _champion(registry: str | None, settings: TrainSettings) -> tuple[ModelVersion | None, str]:

@@ -38,8 +38,9 @@ def settings():
         fraud_model_name=NAME,
         fraud_label_horizon_days=7,
         fraud_search_trials=2,
+        fraud_least_matured_rows=10_000,
         # So little fraud proves little.
-        fraud_least_precision=0.5,
+        fraud_least_precision=0.3,
         fraud_least_recall=0.05,
         fraud_champion_tolerance=0.5,
     )

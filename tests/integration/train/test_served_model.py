@@ -2,10 +2,12 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import mlflow
@@ -69,7 +71,9 @@ def test_mlflow_serves_the_scorers_score(registered, served, settings, tmp_path)
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "mlflow", "models", "serve", "--model-uri", f"models:/{NAME}@champion"]
     command += ["--env-manager", "local", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    environment = {**os.environ, "MLFLOW_TRACKING_URI": settings.mlflow_tracking_uri}
+    # MLflow starts uvicorn by its name: the environment's own comes first, as in an activated one.
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+    environment = {**os.environ, "PATH": path, "MLFLOW_TRACKING_URI": settings.mlflow_tracking_uri}
     with (tmp_path / "log").open("wb") as log:
         server = subprocess.Popen(
             command, env=environment, cwd=tmp_path, stdout=log, stderr=log, start_new_session=True
@@ -98,7 +102,8 @@ def test_mlflow_serves_the_scorers_score(registered, served, settings, tmp_path)
         scores = json.loads(answer.data)["predictions"]
         np.testing.assert_allclose(scores, served.score(example.to_numpy(np.float32)), atol=1e-6, rtol=0)
     finally:
-        os.killpg(server.pid, 15)
+        with suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGTERM)
         server.wait(30)
 
 

@@ -123,7 +123,7 @@ def test_no_models_and_no_registry_are_failures_with_a_reason(system):
 def test_training_shows_what_was_registered(system):
     done = run(train.command, "--url", system.url, "--bootstrap", "--seed", "5", "--json")
     assert done.exit_code == 0
-    assert system.asked == [("dev.knative.sources.ping", {"bootstrap": True, "seed": 5})]
+    assert system.asked == [("dev.knative.sources.ping", {"bootstrap": True, "seed": 5, "insist": True})]
     document = json.loads(done.stdout)
     assert [(version["version"], version["aliases"]) for version in document["registered"]] == [("2", ["challenger"])]
     assert document["champion"] == "1"
@@ -133,7 +133,7 @@ def test_training_with_nothing_to_do_says_so(system):
     done = run(train.command, "--url", system.url)
     assert done.exit_code == 0
     assert done.stdout == ""
-    assert "champion 1 exists" in done.stderr
+    assert "nothing was registered; champion 1 stays" in done.stderr
 
 
 def test_a_refused_training_fails_with_the_reason(system):

@@ -8,7 +8,7 @@ import pytest
 from functions.train.backtest import file_history
 from functions.train.backtest.figures import by_day, decisions, money, worst_misses
 from functions.train.backtest.file_history import FileHistory
-from functions.train.backtest.periods import Asked, backtest_periods, split_file
+from functions.train.backtest.periods import Asked, backtest_periods, split_file, without_clocks
 from functions.train.errors import NotEnoughData
 from functions.train.rows import DAY_MS
 from shared.features.catalogue import CATALOGUE
@@ -130,6 +130,18 @@ def test_each_purpose_has_rows_and_cards_of_its_own_and_labels_known_when_the_te
         assert rows.event_time_ms.max() + DELAY <= test[0]
     assert dataset.test.event_time_ms.min() >= test[0]
     assert len(dataset.train) > sum(len(rows) for rows in dataset.validation)
+
+
+def test_counts_that_tell_how_old_the_file_is_are_left_out(history, tmp_path):
+    examples = file_of(history, tmp_path).examples()
+    end = examples.start_ms + 14 * DAY_MS
+    left = without_clocks(examples, (examples.start_ms, end))
+    assert set(examples.names) - set(left.names) == {"txn_count_30d", "merchant_txn_count_30d"}
+    for name in left.names:
+        np.testing.assert_array_equal(
+            left.rows.features[:, left.names.index(name)], examples.rows.features[:, examples.names.index(name)]
+        )
+    assert without_clocks(examples, (examples.start_ms, examples.start_ms + 60 * DAY_MS)) is examples
 
 
 def test_money_days_and_misses_are_counted_by_decision():

@@ -54,11 +54,25 @@ def test_growing_stops_when_the_stopping_rows_gain_nothing(dataset):
     assert fit(CHAMPION, noise, NAMES, seed=5, threads=1).booster.num_boosted_rounds() < 100
 
 
+def test_the_stopping_rows_are_learned_from_when_they_have_said_when_to_stop(dataset):
+    """Fraud that only the stopping rows know is found by the final trees, which are as many as were stopped at."""
+    new = dataset.stopping.features[:, NAMES.index("txn_count_24h")] > 1.5
+    changed = dataclasses.replace(dataset.stopping, is_fraud=dataset.stopping.is_fraud | new)
+    model = fit(CHAMPION, dataclasses.replace(dataset, stopping=changed), NAMES, seed=5, threads=1)
+    margins = model.margins(dataset.test)
+    newly = dataset.test.features[:, NAMES.index("txn_count_24h")] > 1.5
+    genuine = ~dataset.test.is_fraud
+    assert margins[newly & genuine].mean() > margins[~newly & genuine].mean() + 1
+    assert model.parameters["base_score"] == 0.5
+
+
 def test_a_row_that_stands_for_many_weighs_as_much(dataset):
     heavy = dataclasses.replace(dataset.train, weight=np.where(dataset.train.is_fraud, 20.0, 1.0))
-    plain = fit(CHAMPION, dataset, NAMES, seed=5, threads=1).margins(dataset.test)
-    weighted = fit(CHAMPION, dataclasses.replace(dataset, train=heavy), NAMES, seed=5, threads=1).margins(dataset.test)
-    assert weighted.mean() > plain.mean() + 0.1
+    plain, weighted = (
+        1 / (1 + np.exp(-fit(CHAMPION, part, NAMES, seed=5, threads=1).margins(dataset.test)))
+        for part in (dataset, dataclasses.replace(dataset, train=heavy))
+    )
+    assert weighted.mean() > 1.2 * plain.mean()
 
 
 def test_what_learned_well_passes(dataset):
