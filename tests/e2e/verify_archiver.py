@@ -62,9 +62,9 @@ def kill_repeatedly(
     killed: Counter[str] = Counter()
     with log.open("ab") as output:
 
-        def start(*words: str) -> subprocess.Popen[bytes]:
+        def start(*words: str, **changes: str) -> subprocess.Popen[bytes]:
             command = [sys.executable, "-m", "tests.support.lake.worker", *words]
-            return subprocess.Popen(command, cwd=ROOT, env=told, stdout=output, stderr=output)
+            return subprocess.Popen(command, cwd=ROOT, env=told | changes, stdout=output, stderr=output)
 
         with SteadyTraffic(traffic, per_second):
             for number in range(kills):
@@ -82,7 +82,7 @@ def kill_repeatedly(
                         rival.wait()
                         killed["rival"] += 1
                 print(f"\r{sum(killed.values())} kills, {traffic.records} records", end="", file=sys.stderr, flush=True)
-        survivor = start().wait()
+        survivor = start(FRAUD_ARCHIVE_ROWS="5000").wait()
     print(file=sys.stderr)
     found = differences(Lake.open(LakeSettings(**_lake_settings(told))), traffic)
     lines = [f"seed {seed}: {sum(killed.values())} kills: " + ", ".join(f"{n} {place}" for place, n in killed.items())]
