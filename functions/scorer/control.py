@@ -27,11 +27,10 @@ class ControlGroup:
 
     def __init__(self, share: float) -> None:
         self.share = share
-        self._below = round(share * 2**_BITS)
+        self._below = round(share * (1 << _BITS))
 
     def has(self, transaction: Transaction) -> bool:
         """Return whether a transaction is let through if it would be declined."""
         text = f"{transaction.card_id}\x00{transaction.transaction_id}".encode()
         digest = hashlib.blake2b(text, digest_size=_BITS // 8, person=_PERSON).digest()
-        drawn: int = int.from_bytes(digest)
-        return drawn < self._below
+        return int.from_bytes(digest) < self._below
