@@ -1,0 +1,1 @@
+"""Sixty days in the life of a model, in compressed event time."""
