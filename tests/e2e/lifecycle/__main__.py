@@ -8,6 +8,7 @@ The system is one of its own, in a temporary folder and on free ports; event tim
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
@@ -74,10 +75,11 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path(".fraud/lifecycle.png"), help="where the picture goes")
     parser.add_argument("--days", type=int, default=60)
     parser.add_argument("--onset", type=int, default=40, help="day on which the new pattern begins")
-    parser.add_argument("--per-day", type=int, default=2_500, help="transactions per day of event time")
-    parser.add_argument("--rate", type=float, default=500.0, help="transactions per second of wall clock")
-    parser.add_argument("--judged-every", type=int, default=1, help="days between looks at drift and promotion")
+    parser.add_argument("--per-day", type=int, default=2_000, help="transactions per day of event time")
+    parser.add_argument("--rate", type=float, default=700.0, help="transactions per second of wall clock")
+    parser.add_argument("--often-from", type=int, default=38, help="day from which on every second day is judged")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))  # what was started is stopped on the way
     midnight_ms = to_milliseconds(datetime.now(UTC)) // DAY_MS * DAY_MS
     plan = Plan(
         start_ms=midnight_ms - options.days * DAY_MS,
@@ -85,7 +87,7 @@ def main() -> int:
         onset=None if options.no_new_pattern else options.onset,
         per_day=options.per_day,
         rate=options.rate,
-        judged_every=options.judged_every,
+        often_from=options.often_from,
     )
     with tempfile.TemporaryDirectory(prefix="fraud-lifecycle-", ignore_cleanup_errors=True) as folder:
         return 0 if play(plan, Path(folder) / "home", options.out) else 1

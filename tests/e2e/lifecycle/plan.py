@@ -11,8 +11,8 @@ from shared.simulation.config import DAY_MS, Pattern, SimulationConfig, mix_with
 
 NEW_PATTERN: Final = Pattern.CARD_TESTING
 _LABEL_DELAY: Final = "6h-1d"
-_KNOWN_FRAUD: Final = 0.02
-_NEW_FRAUD: Final = 0.02
+_KNOWN_FRAUD: Final = 0.025
+_NEW_FRAUD: Final = 0.025
 _BOOTSTRAP_DAYS: Final = 80
 
 SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
@@ -27,7 +27,8 @@ SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
         "FRAUD_DRIFT_RECALL_DAYS": "2",
         "FRAUD_DRIFT_RECALL_DAYS_BEFORE": "14",
         "FRAUD_DRIFT_RECALL_LEAST_FRAUDS": "40",
-        "FRAUD_TRAINING_LOOKBACK_DAYS": "14",
+        "FRAUD_DRIFT_DEBOUNCE_HOURS": "72",
+        "FRAUD_TRAINING_LOOKBACK_DAYS": "12",
         "FRAUD_LEAST_MATURED_ROWS": "5000",
         "FRAUD_LEAST_MATURED_FRAUDS": "100",
         "FRAUD_SEARCH_TRIALS": "0",
@@ -51,15 +52,19 @@ class Plan:
         onset: Day on which the new pattern begins; None for a life without one.
         per_day: Expected transactions per day of event time.
         rate: Transactions per second of wall clock.
-        judged_every: Days from one look at drift and promotion to the next.
+        often_from: Day from which on drift and promotion look every second day; before they do every fourth day.
     """
 
     start_ms: int
     days: int = 60
     onset: int | None = 40
-    per_day: int = 2_500
-    rate: float = 500.0
-    judged_every: int = 1
+    per_day: int = 2_000
+    rate: float = 700.0
+    often_from: int = 38
+
+    def is_judged(self, day: int) -> bool:
+        """Return whether drift and promotion look at the midnight that begins a day."""
+        return day > 0 and (day == self.days or day % (2 if day >= self.often_from else 4) == 0)
 
     def midnight_ms(self, day: int) -> int:
         """Return the event time at which a day begins."""

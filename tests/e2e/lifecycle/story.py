@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -75,30 +74,31 @@ class Director:
         self.story = Story()
 
     def play(self) -> Story:
-        """Play all days."""
+        """Play all days; what a midnight starts runs while the traffic of the next days goes on."""
         with ThreadPoolExecutor(1) as office:
+            judging: Future[None] | None = None
             for day in range(self._plan.days + 1):
-                started = time.monotonic()
-                judging = office.submit(self._judge, day) if day else None
+                if self._plan.is_judged(day):
+                    if judging is not None:
+                        judging.result()
+                    self._stage.wait_caught_up()
+                    judging = office.submit(self._judge, day)
+                if day == self._plan.onset:
+                    self._tell(Moment(day, "onset", f"{NEW_PATTERN} begins"))
                 if day < self._plan.days:
-                    if day == self._plan.onset:
-                        self._tell(Moment(day, "onset", f"{NEW_PATTERN} begins"))
                     self._traffic.send_day()
-                sent = time.monotonic() - started
-                if judging is not None:
-                    judging.result()
-                self._stage.wait_caught_up()
-                self._progress(day, sent, time.monotonic() - started)
+                    self.story.champions.append(self._stage.champion())
+                    self._progress(day + 1)
+            if judging is not None:
+                judging.result()
         return self.story
 
     def _judge(self, day: int) -> None:
         """Do what the schedules do at the midnight that ends a day."""
+        as_of = datetime.fromtimestamp(self._plan.midnight_ms(day) / 1000, UTC).isoformat()
         self._stage.run("archiver", {})
-        if day % self._plan.judged_every == 0:
-            as_of = datetime.fromtimestamp(self._plan.midnight_ms(day) / 1000, UTC).isoformat()
-            self._drift(day, as_of)
-            self._promote(day, as_of)
-        self.story.champions.append(self._stage.champion())
+        self._drift(day, as_of)
+        self._promote(day, as_of)
 
     def _drift(self, day: int, as_of: str) -> None:
         before, said = set(self._stage.versions()), len(_refusals(self._log))
@@ -128,12 +128,11 @@ class Director:
         self.story.moments.append(moment)
         self._announce(f"day {moment.day:>3}  {moment.kind.upper()}: {moment.text}")
 
-    def _progress(self, day: int, sent: float, whole: float) -> None:
+    def _progress(self, day: int) -> None:
         tally = self._traffic.tally
-        failed = tally.stand_ins.total()
         self._announce(
-            f"day {day:>3} of {self._plan.days}: {tally.kinds['transaction']:,} transactions, {failed} failed, "
-            f"traffic {sent:.1f} s, all {whole:.1f} s"
+            f"day {day:>3} of {self._plan.days}: {tally.kinds['transaction']:,} transactions, "
+            f"{tally.stand_ins.total()} failed, champion {self.story.champions[-1]}"
         )
 
 

@@ -1,1 +1,0 @@
-"""Sixty days in the life of a model, in compressed event time."""
