@@ -38,8 +38,8 @@ def test_the_new_pattern_begins_on_its_day_and_never_without_one() -> None:
         sent = days(DailyTraffic(plan, "unused:1", "http://unused"), 4)
         return {day for day, deliveries in enumerate(sent) for one in deliveries if one.pattern == NEW_PATTERN}
 
-    assert seen(PLAN) == {2, 3}
-    assert seen(Plan(START, days=4, onset=None, per_day=500)) == set()
+    assert seen(Plan(START, days=4, onset=2)) == {2, 3}
+    assert seen(Plan(START, days=4, onset=None)) == set()
 
 
 def test_a_declined_transaction_gets_no_label() -> None:
