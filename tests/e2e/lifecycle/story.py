@@ -97,8 +97,9 @@ class Director:
         """Do what the schedules do at the midnight that ends a day."""
         as_of = datetime.fromtimestamp(self._plan.midnight_ms(day) / 1000, UTC).isoformat()
         self._stage.run("archiver", {})
-        self._drift(day, as_of)
+        # A challenger that is promoted answers to the drift that it was trained for.
         self._promote(day, as_of)
+        self._drift(day, as_of)
 
     def _drift(self, day: int, as_of: str) -> None:
         before, said = set(self._stage.versions()), len(_refusals(self._log))
