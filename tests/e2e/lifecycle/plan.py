@@ -52,7 +52,7 @@ class Plan:
         onset: Day on which the new pattern begins; None for a life without one.
         per_day: Expected transactions per day of event time.
         rate: Transactions per second of wall clock.
-        often_from: Day from which on drift and promotion look every second day; before they do every fourth day.
+        often_from: Day from which on drift and promotion look every second day; before they do every eighth day.
     """
 
     start_ms: int
@@ -64,7 +64,7 @@ class Plan:
 
     def is_judged(self, day: int) -> bool:
         """Return whether drift and promotion look at the midnight that begins a day."""
-        return day > 0 and (day == self.days or day % (2 if day >= self.often_from else 4) == 0)
+        return day > 0 and (day == self.days or day % (2 if day >= self.often_from else 8) == 0)
 
     def midnight_ms(self, day: int) -> int:
         """Return the event time at which a day begins."""
