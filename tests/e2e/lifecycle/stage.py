@@ -70,6 +70,11 @@ class Stage:
         """Have a scheduled function run, and return the record of the run."""
         return ask(function, asked, self.system.state.functions[function])
 
+    def train(self, as_of: str) -> str:
+        """Have a model trained as of a moment; returns why it was refused, or nothing."""
+        done = subprocess.run([*_FRAUD, "train", "--as-of", as_of], capture_output=True, text=True, check=False)
+        return done.stderr.strip() if done.returncode else ""
+
     def versions(self) -> dict[str, ModelVersion]:
         """Return the model versions by number."""
         return {one.version: one for one in self.registry.versions(_MODEL)}

@@ -16,6 +16,7 @@ from tests.e2e.lifecycle.stage import Stage
 from tests.e2e.lifecycle.traffic import DailyTraffic
 
 Kind = Literal["onset", "alarm", "trained", "refused", "rejected", "promoted"]
+_TRY_AGAIN_DAYS: Final = 4
 _REFUSED: Final = "drift started a training that was refused"
 
 
@@ -71,6 +72,7 @@ class Director:
         self._traffic = traffic
         self._announce = announce
         self._log = stage.system.state.home / "logs" / "train.jsonl"
+        self._refused_on: int | None = None
         self.story = Story()
 
     def play(self) -> Story:
@@ -100,6 +102,8 @@ class Director:
         # A challenger that is promoted answers to the drift that it was trained for.
         self._promote(day, as_of)
         self._drift(day, as_of)
+        if self._refused_on is not None and day - self._refused_on >= _TRY_AGAIN_DAYS:
+            self._train_again(day, as_of)
 
     def _drift(self, day: int, as_of: str) -> None:
         before, said = set(self._stage.versions()), len(_refusals(self._log))
@@ -114,10 +118,21 @@ class Director:
         found = ", ".join(f"{one['name']} {one['effect']:.2f}" for one in document["findings"])
         self._tell(Moment(day, "alarm", f"drift: {found}"))
         self._stage.wait_caught_up()
+        self._trained(day, before, _refusals(self._log)[said:])
+
+    def _train_again(self, day: int, as_of: str) -> None:
+        """Do what the daily training does: try again when more is known of what the alarm was about."""
+        before = set(self._stage.versions())
+        reason = self._stage.train(as_of)
+        self._trained(day, before, [reason] if reason else [])
+
+    def _trained(self, day: int, before: set[str], refusals: list[str]) -> None:
         for version in sorted(set(self._stage.versions()) - before):
             self._tell(Moment(day, "trained", f"version {version} passed its gates and is the challenger"))
-        for reason in _refusals(self._log)[said:]:
+            self._refused_on = None
+        for reason in refusals:
             self._tell(Moment(day, "refused", reason))
+            self._refused_on = day
 
     def _promote(self, day: int, as_of: str) -> None:
         document = self._stage.run("promote", {"as_of": as_of}).outputs
