@@ -109,6 +109,9 @@ verify-archiver: $(INSTALLED) ## Kill the archiver at 50 random moments under lo
 verify-drift: $(INSTALLED) ## Count the drift function's false alarms and finds on simulated windows (5 minutes)
 	$(BIN)/python -m tests.e2e.verify_drift $(ARGS)
 
+demo-lifecycle: $(INSTALLED) ## Play 60 days of a model's life: new fraud, drift, training, promotion (10 minutes; ARGS=--no-new-pattern)
+	$(BIN)/python -m tests.e2e.lifecycle $(ARGS)
+
 verify-swap: $(INSTALLED) ## Swap the running system's champion under 300 TPS, check every answer (3 minutes)
 	$(BIN)/python -m tests.e2e.verify_swap $(ARGS)
 

@@ -120,6 +120,8 @@ def _decision(event: Event, features: FeatureTypes) -> Row:
         "feature_status": record.feature_status,
         "catalogue_version": record.catalogue_version,
         "decided_at_ms": to_milliseconds(record.decided_at),
+        "control": record.control,
+        "propensity": record.propensity,
         ARRIVAL: _microseconds(record.decided_at),
     }
     for name, value in record.features.items():

@@ -76,6 +76,7 @@ class _Run:
             LakeAway: The storage does not answer.
             RegistryUnavailable: The registry does not answer.
         """
+        from functions.drift.recall import Spans, compare_recall  # noqa: PLC0415
         from functions.drift.samples import read_reference, read_window, stream_start  # noqa: PLC0415
         from functions.drift.verdict import judge, not_yet_announced  # noqa: PLC0415
         from shared.features.catalogue import CATALOGUE  # noqa: PLC0415
@@ -95,7 +96,13 @@ class _Run:
             model_version=version,
             stream_start_ms=started_ms,
         )
-        verdict = judge(reference, window, CATALOGUE, version, settings.fraud_drift_least_rows)
+        spans = Spans.of_days(
+            settings.fraud_drift_recall_days,
+            settings.fraud_drift_recall_days_before,
+            settings.fraud_drift_recall_least_frauds,
+        )
+        recall = compare_recall(lake, version, end_ms, spans)
+        verdict = judge(reference, window, CATALOGUE, version, settings.fraud_drift_least_rows, recall)
         document = {**verdict.document(), "window_end_ms": end_ms}
         from functions.drift.report import make_report  # noqa: PLC0415
 

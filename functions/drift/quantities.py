@@ -18,6 +18,7 @@ from shared.features.definition import DAY_MS
 
 SCORE: Final = "score"
 DECISION: Final = "decision"
+RECALL: Final = "recall on labels"
 CALENDAR_KINDS: Final = frozenset({Kind.HOUR_OF_DAY, Kind.WEEKEND})
 _FLAGS: Final = frozenset({Kind.HIGH_RISK, Kind.IS_NEW})
 ALERTS: Final = ("review", "decline")

@@ -19,6 +19,15 @@ class DriftSettings(BaseSettings):
     fraud_drift_least_rows: int = Field(
         default=500, ge=500, description="Decisions below which there is no verdict; effects are corrected from 500 on."
     )
+    fraud_drift_recall_days: float = Field(
+        default=7.0, gt=0, description="The frauds whose labels arrived in so many days are judged by the recall."
+    )
+    fraud_drift_recall_days_before: float = Field(
+        default=28.0, gt=0, description="Those whose labels arrived in so many days before are what it is judged by."
+    )
+    fraud_drift_recall_least_frauds: int = Field(
+        default=50, ge=30, description="Frauds in each of the two below which the recall is not judged."
+    )
     fraud_drift_debounce_hours: float = Field(
         default=24.0, ge=0, description="A finding that was announced is not announced again for so long (event time)."
     )

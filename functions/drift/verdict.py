@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from functions.drift.comparison import Compared, Comparison, Sample, compare
 from functions.drift.errors import NoVerdict
-from functions.drift.quantities import quantities
+from functions.drift.quantities import RECALL, quantities
 from functions.drift.samples import Window
 from shared.contracts.event_time import to_rfc3339
 from shared.features.catalogue import Catalogue
@@ -57,8 +57,15 @@ class Verdict:
         }
 
 
-def judge(reference: Sample, window: Window, catalogue: Catalogue, model_version: str, least_rows: int) -> Verdict:
-    """Compare a window with the champion's reference.
+def judge(
+    reference: Sample,
+    window: Window,
+    catalogue: Catalogue,
+    model_version: str,
+    least_rows: int,
+    recall: Compared | None = None,
+) -> Verdict:
+    """Compare a window with the champion's reference, and add what labels say.
 
     An outage is no drift: decisions made without history are left out, and how many there were is told beside. So is
     the volume: fewer transactions are no other transactions.
@@ -72,12 +79,19 @@ def judge(reference: Sample, window: Window, catalogue: Catalogue, model_version
             f"({window.rows} in all, {window.degraded} degraded); at least {least_rows} are asked for"
         )
     names = [name for name in window.features if name in catalogue.names]
-    comparison = compare(reference, window.sample, quantities(catalogue, names))
+    comparison = _with_recall(compare(reference, window.sample, quantities(catalogue, names)), recall)
     if not comparison.compared:
         raise NoVerdict(
             "the stream is too young for every feature, or has no row at a part of the week the reference has"
         )
     return Verdict("drift" if comparison.drifted else "no drift", model_version, window, comparison)
+
+
+def _with_recall(comparison: Comparison, recall: Compared | None) -> Comparison:
+    if recall is None:
+        return replace(comparison, unknown=[*comparison.unknown, RECALL])
+    compared = sorted([recall, *comparison.compared], key=lambda one: -one.effect / one.threshold)
+    return replace(comparison, compared=compared)
 
 
 def not_yet_announced(

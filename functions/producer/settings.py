@@ -1,17 +1,13 @@
 """What the producer is told: by its environment, by options of its own, or by `fraud produce`."""
 
-import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, Self
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from shared.simulation.config import DAY_MS, Pattern, mix_with
-
-_UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": DAY_MS}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
-_PATTERN = re.compile(r"([a-z_]+)=(\d*\.?\d+)(?:@(\d*\.?\d+))?")
+from shared.simulation.config import Pattern, mix_with
+from shared.simulation.options import read_delay, read_pattern
 
 
 class ProducerSettings(BaseSettings):
@@ -79,51 +75,29 @@ class ProducerSettings(BaseSettings):
     @field_validator("pattern")
     @classmethod
     def _check_pattern(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        mix_with({pattern: share for pattern, share, _ in map(_read_pattern, value)})
+        mix_with({pattern: share for pattern, share, _ in map(read_pattern, value)})
         return value
 
     @field_validator("label_delay")
     @classmethod
     def _check_label_delay(cls, value: str) -> str:
-        _read_delay(value)
+        read_delay(value)
         return value
 
     @property
     def shares(self) -> dict[Pattern, float]:
         """Shares of the fraud that were asked for, by pattern."""
-        return {pattern: share for pattern, share, _ in map(_read_pattern, self.pattern)}
+        return {pattern: share for pattern, share, _ in map(read_pattern, self.pattern)}
 
     @property
     def onset_days(self) -> dict[Pattern, float]:
         """Days on which patterns begin, where asked for."""
-        return {pattern: day for pattern, _, day in map(_read_pattern, self.pattern) if day is not None}
+        return {pattern: day for pattern, _, day in map(read_pattern, self.pattern) if day is not None}
 
     @property
     def label_delay_days(self) -> tuple[float, float]:
         """Shortest and longest delay of a label in days of event time."""
-        return _read_delay(self.label_delay)
-
-
-def _read_pattern(text: str) -> tuple[Pattern, float, float | None]:
-    match = _PATTERN.fullmatch(text)
-    if match is None or match[1] not in set(Pattern):
-        raise ValueError(f"{text!r} is not NAME=SHARE[@DAY] with a name out of {', '.join(Pattern)}")
-    return Pattern(match[1]), float(match[2]), None if match[3] is None else float(match[3])
-
-
-def _read_delay(text: str) -> tuple[float, float]:
-    shortest, _, longest = text.partition("-")
-    delays = _read_duration(shortest), _read_duration(longest or shortest)
-    if delays[0] > delays[1]:
-        raise ValueError("the shortest label delay comes first")
-    return delays
-
-
-def _read_duration(text: str) -> float:
-    match = _DURATION.fullmatch(text.strip())
-    if match is None:
-        raise ValueError(f"{text!r} is not a duration such as 30s, 5m, 6h or 2d")
-    return float(match[1]) * _UNITS_MS[match[2]] / DAY_MS
+        return read_delay(self.label_delay)
 
 
 class ProgramSettings(ProducerSettings):

@@ -37,12 +37,14 @@ class Answer:
         stand_in: Why it did; None when there is a decision.
         degraded: The scorer answered without the card's history.
         retries: Further attempts after the first.
+        control: It would have been declined, and was let through as part of the control group.
     """
 
     decision: str | None
     stand_in: StandIn | None
     degraded: bool = False
     retries: int = 0
+    control: bool = False
 
 
 class Switch:
@@ -92,8 +94,9 @@ class Switch:
 def _decision(payload: bytes, retries: int) -> Answer:
     try:
         document = orjson.loads(payload)
-        return Answer(str(document["decision"]), None, bool(document["degraded"]), retries)
-    except (orjson.JSONDecodeError, KeyError, TypeError):
+        control = bool(document.get("control", False))
+        return Answer(str(document["decision"]), None, bool(document["degraded"]), retries, control)
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
         return Answer(None, StandIn.REFUSED, retries=retries)
 
 

@@ -58,9 +58,9 @@ def read_pairs(lake: Tables, champion: str, challenger: str, *, as_of_ms: int, d
         "shadows",
         _SHADOW,
         span,
-        (pc.field("champion_model_version") == champion)
-        & (pc.field("challenger_model_version") == challenger)
-        & (pc.field("scored_at_ms") <= as_of_ms),
+        # An opinion is a function of the vector that was logged with the decision: when it was formed does not matter,
+        # and traffic that is replayed from the past is scored long after.
+        (pc.field("champion_model_version") == champion) & (pc.field("challenger_model_version") == challenger),
     )
     decisions = _rows(
         lake,

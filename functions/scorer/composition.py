@@ -4,6 +4,7 @@ import atexit
 from dataclasses import dataclass
 
 from functions.scorer import metrics
+from functions.scorer.control import ControlGroup
 from functions.scorer.decider import Decider
 from functions.scorer.front_door import Application, FrontDoor
 from functions.scorer.handler import ScoreHandler
@@ -54,6 +55,7 @@ def compose(
         lambda: models.current,
         publisher,
         catalogue,
+        ControlGroup(settings.fraud_control_share),
     )
     batcher = Batcher(
         decider.read,

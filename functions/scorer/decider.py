@@ -10,6 +10,7 @@ import numpy as np
 import orjson
 
 from functions.scorer import metrics
+from functions.scorer.control import ControlGroup
 from functions.scorer.store_guard import StoreAway, StoreGuard
 from shared.bus import topics
 from shared.contracts import cloudevents
@@ -103,6 +104,7 @@ class Decider:
         model: Returns the model in use; asked once per batch, so that no vector meets two models.
         sink: Takes the decision events, and the transactions that the store has not seen.
         catalogue: Names the vector's columns.
+        control: Would-be declines that are let through.
     """
 
     def __init__(
@@ -112,12 +114,14 @@ class Decider:
         model: Callable[[], ModelInUse],
         sink: EventSink,
         catalogue: Catalogue,
+        control: ControlGroup,
     ) -> None:
         self._store = store
         self._request_only_vector = request_only_vector
         self._model = model
         self._sink = sink
         self._catalogue = catalogue
+        self._control = control
         self._names = catalogue.names
         self._columns: dict[int, tuple[ServedModel, list[int]]] = {}
         self._declines_logged = 0
@@ -144,7 +148,8 @@ class Decider:
         # None becomes NaN, XGBoost's missing.
         matrix = np.array(vectors.rows, dtype=np.float32).take(self._columns_of(served), axis=1)
         scores = served.predictor.score(matrix).tolist()
-        verdicts = [served.policy.decide(score) for score in scores]
+        verdicts: list[str] = [served.policy.decide(score) for score in scores]
+        control = [] if degraded or not self._control.share else self._let_through(requests, verdicts)
         reasons = self._reasons(served, matrix, vectors.rows, verdicts)
         predicted = time.perf_counter()
         timings = {"features": took * 1e3, "predict": (predicted - started) * 1e3}
@@ -166,6 +171,8 @@ class Decider:
                 "decision_id": identity,
             }
             answers.append(Answer(body, dict(zip(self._names, vectors.rows[i], strict=True)), timings))
+        for i in control:
+            answers[i].body["control"] = True
         self._hand_over(requests, answers, vectors)
         self._observe(requests, answers, vectors, timings | {"publish": (time.perf_counter() - predicted) * 1e3})
         return answers
@@ -178,6 +185,18 @@ class Decider:
             return _Vectors(rows, ["unread"] * len(rows), away.reason, [False] * len(rows))
         statuses = [_STATUSES[read.status] for read in reads]
         return _Vectors([read.values for read in reads], statuses, None, [read.cut for read in reads])
+
+    def _let_through(self, requests: Sequence[ScoreRequest], verdicts: list[str]) -> list[int]:
+        """Approve the would-be declines of the control group; returns which they are."""
+        drawn = [
+            i
+            for i, verdict in enumerate(verdicts)
+            if verdict == "decline" and self._control.has(requests[i].transaction)
+        ]
+        for i in drawn:
+            verdicts[i] = "approve"
+        metrics.CONTROL.inc(len(drawn))
+        return drawn
 
     def _columns_of(self, served: ServedModel) -> list[int]:
         cached = self._columns.get(id(served))
@@ -218,6 +237,8 @@ class Decider:
                 "features_cut": cut,
                 "catalogue_version": catalogue_version,
                 "decided_at": decided_at,
+                "control": "control" in answer.body,
+                "propensity": self._propensity(answer.body),
             }
             events.append((topics.DECISIONS, _event(cloudevents.DECISION, answer.body["decision_id"], request, data)))
             if status == "unread":
@@ -225,6 +246,11 @@ class Decider:
                 transaction_id = request.transaction.transaction_id
                 events.append((topics.TRANSACTIONS, _event(cloudevents.TRANSACTION, transaction_id, request, wire)))
         self._sink.publish(events)
+
+    def _propensity(self, body: dict[str, Any]) -> float | None:
+        if body["degraded"] or (body["decision"] != "decline" and "control" not in body):
+            return None
+        return self._control.share or None
 
     def _observe(
         self,

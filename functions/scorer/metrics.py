@@ -9,6 +9,7 @@ _FAST: Final = (
 )  # fmt: skip
 
 PREDICTIONS: Final = Counter("fraud_predictions_total", "Decisions answered.", ["decision", "model_version"])
+CONTROL: Final = Counter("fraud_control_total", "Would-be declines let through as part of the control group.")
 LATENCY: Final = Histogram(
     "inference_latency_seconds",
     "Whole request of one transaction, from its first byte in the application to the last byte of the answer.",

@@ -27,6 +27,12 @@ class ScorerSettings(BaseSettings):
         default=500, gt=0, description="Longest wait in the scorer's queue before 503 with Retry-After."
     )
     fraud_queue_length: int = Field(default=2_000, gt=0, description="Most requests that wait in the queue.")
+    fraud_control_share: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Share of the would-be declines that is let through as a control group; 0 lets nobody through.",
+    )
     fraud_buffer_events: int = Field(
         default=100_000, gt=0, description="Most events that wait for Kafka; further ones are dropped and counted."
     )

@@ -11,7 +11,7 @@ from functions.shadow_scorer.agreement import SKIPPED, Agreement
 from shared.bus import topics
 from shared.contracts import cloudevents
 from shared.contracts.cloudevents import Event, PoisonEvent
-from shared.contracts.decision import DecisionRecord, record_from_event
+from shared.contracts.decision import DecisionRecord, Verdict, record_from_event
 from shared.contracts.shadow import Opinion, Shadow
 from shared.hosts.outcome import ServiceAway
 from shared.registry.errors import ModelUnavailable
@@ -77,6 +77,8 @@ def compare(record: DecisionRecord, challenger: CurrentModel) -> Shadow:
     row = [record.features.get(name) for name in served.features]
     score = float(served.predictor.score(np.array([row], dtype=np.float32))[0])
     decision = served.policy.decide(score)
+    # What the champion would have declined and let through to learn from is no approval of its.
+    champion: Verdict = "decline" if record.control else record.decision
     return Shadow(
         decision_id=record.decision_id,
         transaction_id=record.transaction_id,
@@ -84,7 +86,7 @@ def compare(record: DecisionRecord, challenger: CurrentModel) -> Shadow:
         champion=Opinion(
             model_version=record.model_version,
             policy_version=record.policy_version,
-            decision=record.decision,
+            decision=champion,
             score=record.score,
         ),
         challenger=Opinion(
@@ -93,7 +95,7 @@ def compare(record: DecisionRecord, challenger: CurrentModel) -> Shadow:
             decision=decision,
             score=score,
         ),
-        agree=decision == record.decision,
+        agree=decision == champion,
         as_of=record.as_of,
         scored_at=datetime.now(UTC),
     )

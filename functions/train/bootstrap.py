@@ -6,9 +6,8 @@ from functions.train.candidates import Candidate, Workshop
 from functions.train.dataset import Dataset
 from functions.train.device import choose_device
 from functions.train.recipe import CHALLENGER, CHAMPION
-from functions.train.rows import DAY_MS
 from functions.train.settings import TrainSettings
-from functions.train.simulated import LONGEST_LABEL_DELAY_DAYS, SimulatedHistory
+from functions.train.simulated import SimulatedHistory
 from functions.train.split import periods_by_share, split_by_time
 from functions.train.stages import stage
 
@@ -23,11 +22,12 @@ def simulated_dataset(seed: int, settings: TrainSettings) -> Dataset:
         transactions=settings.fraud_bootstrap_transactions,
         days=settings.fraud_bootstrap_days,
         threads=settings.fraud_training_threads,
+        traffic=settings.bootstrap_traffic,
     ).examples()
     periods = periods_by_share(
         examples.start_ms,
         examples.end_ms,
-        gap_ms=int(LONGEST_LABEL_DELAY_DAYS * DAY_MS),
+        gap_ms=examples.labels.horizon_ms,
         train_share=settings.fraud_train_share,
         test_share=settings.fraud_test_share,
     )

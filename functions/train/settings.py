@@ -1,10 +1,13 @@
 """What the train function is told by its environment."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from shared.simulation.config import Pattern, mix_with
+from shared.simulation.options import read_delay, read_pattern
 
 
 class TrainSettings(BaseSettings):
@@ -24,6 +27,17 @@ class TrainSettings(BaseSettings):
     )
     fraud_bootstrap_days: float = Field(default=90.0, ge=40, description="Its length in days of event time.")
     fraud_bootstrap_seed: int = Field(default=7, ge=0, description="Seed of the simulation and of the first models.")
+    fraud_bootstrap_fraud_share: float = Field(
+        default=0.009, gt=0, le=0.5, description="Share of fraudulent transactions in it."
+    )
+    fraud_bootstrap_shares: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="NAME=SHARE, by commas: a pattern's share of its fraud, 0 for one that has not been seen yet; the "
+        "other patterns share the rest in their usual proportions.",
+    )
+    fraud_bootstrap_label_delay: str = Field(
+        default="2d-14d", description="Shortest and longest time from one of its frauds to the label."
+    )
     fraud_least_precision: float = Field(
         default=0.90, gt=0, lt=1, description="Precision that declining must keep, by the bootstrap's lower bound."
     )
@@ -63,3 +77,36 @@ class TrainSettings(BaseSettings):
         default="auto", description="Where to train; auto is the GPU when the build and a device are there."
     )
     fraud_training_threads: int = Field(default=0, ge=0, description="Threads to train with; 0 is one per processor.")
+
+    @field_validator("fraud_bootstrap_shares", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("fraud_bootstrap_shares")
+    @classmethod
+    def _check_shares(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        mix_with(_shares(value))
+        return value
+
+    @field_validator("fraud_bootstrap_label_delay")
+    @classmethod
+    def _check_label_delay(cls, value: str) -> str:
+        read_delay(value)
+        return value
+
+    @property
+    def bootstrap_traffic(self) -> dict[str, Any]:
+        """What is set about the simulated history, as fields of `shared.simulation.config.SimulationConfig`."""
+        return {
+            "fraud_share": self.fraud_bootstrap_fraud_share,
+            "mix": mix_with(_shares(self.fraud_bootstrap_shares)),
+            "label_delay_days": read_delay(self.fraud_bootstrap_label_delay),
+        }
+
+
+def _shares(texts: tuple[str, ...]) -> dict[Pattern, float]:
+    read = [read_pattern(text) for text in texts]
+    if any(day is not None for _, _, day in read):
+        raise ValueError("a pattern of the simulated history has no day on which it begins")
+    return {pattern: share for pattern, share, _ in read}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ from shared.simulation.history import generate_history
 HISTORY_START_MS = 1_756_684_800_000
 """Event time at which simulated histories begin, 2025-09-01 UTC: fixed, so that a seed gives the same model any day."""
 
-LONGEST_LABEL_DELAY_DAYS = 14.0
+LABEL_DELAY_DAYS = (2.0, 14.0)
 
 _NOT_FEATURE_INPUT = ("is_fraud", "pattern", "label_time_ms", "duplicate_ms", "arrival_ms")
 
@@ -40,6 +40,7 @@ class SimulatedHistory:
         transactions: Number of transactions.
         days: Length in days of event time; more than the label delay.
         threads: For the feature engine; 0 is one per processor.
+        traffic: Fields of `shared.simulation.config.SimulationConfig` that are set.
         catalogue: The features to compute.
     """
 
@@ -47,6 +48,7 @@ class SimulatedHistory:
     transactions: int
     days: float
     threads: int
+    traffic: Mapping[str, Any] = field(default_factory=lambda: {"label_delay_days": LABEL_DELAY_DAYS})
     catalogue: Catalogue = CATALOGUE
 
     def examples(self) -> Examples:
@@ -57,7 +59,7 @@ class SimulatedHistory:
                 self.days,
                 start_ms=HISTORY_START_MS,
                 seed=self.seed,
-                settings={"label_delay_days": (2.0, LONGEST_LABEL_DELAY_DAYS)},
+                settings=self.traffic,
             )
         table = history_table(history)
         with stage("compute the features", features=len(self.catalogue)):
@@ -69,7 +71,7 @@ class SimulatedHistory:
             f"simulation, seed {self.seed}: {self.transactions} transactions, "
             f"{to_rfc3339(HISTORY_START_MS)[:10]} to {to_rfc3339(end_ms)[:10]}"
         )
-        horizon_ms = int(LONGEST_LABEL_DELAY_DAYS * DAY_MS)
+        horizon_ms = int(self.traffic["label_delay_days"][1] * DAY_MS)
         return Examples(
             names=self.catalogue.names,
             catalogue=self.catalogue,

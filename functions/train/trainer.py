@@ -80,7 +80,8 @@ class Trainer:
         """Train because of an event: a schedule's tick or found drift.
 
         Raises:
-            PoisonEvent: The event starts no training, or what was learned is no model to decide with.
+            PoisonEvent: The event starts no training, or what was learned at somebody's request is no model to decide
+                with.
             pydantic.ValidationError: What is asked for is wrong.
             ServiceAway: A training runs already, or the registry or its storage is away.
         """
@@ -89,6 +90,9 @@ class Trainer:
         try:
             await self.train(TrainRequest.model_validate_json(event.data or b"{}"))
         except TrainingRefused as refused:
+            if event.type == cloudevents.DRIFT:  # drift that no better model follows from is no bad event
+                _log.warning("drift started a training that was refused: %s", refused)
+                return
             raise PoisonEvent(f"the training was refused: {refused}") from refused
         except ServiceMissing as missing:
             raise ServiceAway(str(missing)) from missing

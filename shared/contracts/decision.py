@@ -44,6 +44,11 @@ class Decision(BaseModel):
     as_of: Timestamp = Field(description="Event time to which the features hold.")
     degraded: bool = Field(description="True when answered without the card's history.")
     decision_id: str = Field(description="UUIDv8, the same for every retry of the same decision.")
+    control: bool = Field(
+        default=False,
+        description="True when it would have been declined and was let through as part of the control group; "
+        "the answer leaves the field out otherwise.",
+    )
 
 
 class DecisionDetails(Decision):
@@ -65,6 +70,8 @@ class DecisionRecord(Decision):
     """Whether windows reach beyond what a card with too many transactions holds."""
     catalogue_version: Text
     decided_at: Timestamp
+    propensity: float | None = Field(default=None, gt=0, le=1)
+    """Chance to be let through, of a transaction that would have been declined; null where nothing was drawn."""
 
 
 def decision_id(event_time_ms: int, transaction_id: str, model_version: str, policy_version: str) -> str:

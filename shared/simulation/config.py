@@ -45,6 +45,8 @@ def mix_with(shares: Mapping[Pattern, float]) -> Mapping[Pattern, float]:
     Raises:
         ValueError: A share is outside [0, 1], or the shares cannot add up to 1.
     """
+    if not shares:
+        return DEFAULT_MIX
     if any(not 0 <= share <= 1 for share in shares.values()):
         raise ValueError("a pattern's share of the fraud must be between 0 and 1")
     rest = 1 - sum(shares.values())

@@ -53,6 +53,11 @@ def test_a_decision_is_known_by_its_id_and_card() -> None:
     assert decision(model="2")[KEY] != decision()[KEY]
 
 
+def test_the_control_group_is_kept_apart() -> None:
+    assert [decision(control=True, propensity=0.05)[name] for name in ("control", "propensity")] == [True, 0.05]
+    assert [decision()[name] for name in ("control", "propensity")] == [False, None]
+
+
 def test_values_that_look_alike_have_different_keys() -> None:
     assert len({event_key(values) for values in ([1, 2], ["1", 2], [12], ["1", "2"], [None, 2], [True, 2])}) == 6
 

@@ -64,6 +64,14 @@ async def test_a_refusal_is_final():
     assert len(scorer.requests) == 1
 
 
+async def test_a_decision_says_that_the_control_group_let_it_through():
+    async def answer(_request):
+        return web.json_response({"decision": "approve", "degraded": False, "control": True})
+
+    assert (await ask(answer)).control
+    assert not (await ask(Scorer(200))).control
+
+
 async def test_an_answer_that_is_no_decision_is_a_refusal():
     async def nonsense(_request):
         return web.Response(body=b"[]")

@@ -28,7 +28,6 @@ def shadows(count, **changes):
         "transaction_id": [f"t{n}" for n in range(count)],
         "card_id": ["c"] * count,
         "event_time_ms": [NOW - 20 * DAY_MS] * count,
-        "scored_at_ms": [NOW - 20 * DAY_MS] * count,
     }
     for side, version in (("champion", "1"), ("challenger", "2")):
         columns[f"{side}_model_version"] = [version] * count
@@ -131,3 +130,8 @@ def test_the_control_group_stands_for_declined_transactions():
 def test_an_empty_lake_gives_no_pairs():
     assert len(read()) == 0
     assert len(read(shadows=shadows(2))) == 0
+
+
+def test_traffic_from_the_past_is_weighed_although_it_was_scored_today():
+    long_after = [NOW + 100 * DAY_MS] * 3
+    assert len(read(shadows=shadows(3, scored_at_ms=long_after), decisions=decisions(3))) == 3

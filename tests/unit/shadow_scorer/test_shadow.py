@@ -77,6 +77,13 @@ class TestEvent:
         }
         assert shadow.agree is False
 
+    async def test_counts_the_control_group_as_declined_by_the_champion(self, bench: Bench) -> None:
+        await bench.shadow.handle(decision_event(7, values=LOW, control=True, propensity=0.1))
+        [(_, event)] = bench.published
+        shadow = Shadow.model_validate_json(event.data)
+        assert (shadow.champion.decision, shadow.challenger.decision) == ("decline", "approve")
+        assert shadow.agree is False
+
     async def test_carries_on_the_decisions_attributes(self, bench: Bench) -> None:
         await bench.shadow.handle(decision_event(7))
         [(_, event)] = bench.published

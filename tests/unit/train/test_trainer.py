@@ -121,6 +121,15 @@ async def test_a_refused_model_is_said_and_not_tried_again():
     assert "0.62" in answer.json()["detail"]
 
 
+async def test_a_model_refused_after_drift_is_no_bad_event():
+    made = function(JobOutcome(kind="refused", reason="the training AUC is 0.62"))
+    before = runs("refused")
+    answer = await post(made, b"{}", {**HEADERS, "ce-type": cloudevents.DRIFT})
+    assert answer.status == 202
+    assert runs("refused") == before + 1
+    assert made.announced == []
+
+
 async def test_a_job_that_dies_is_counted_and_comes_again():
     async def dies(_request):
         raise RuntimeError("the training process ended with status -9")

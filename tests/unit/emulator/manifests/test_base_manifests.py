@@ -33,6 +33,15 @@ def test_training_is_one_at_a_time_and_gone_in_between(base: Manifests) -> None:
     assert base.ping_sources["train-daily"].spec.schedule == "30 2 * * *"
 
 
+def test_drift_starts_a_training_that_is_given_the_time_it_takes(base: Manifests) -> None:
+    source = base.kafka_sources["train-drift"].spec
+    assert source.topics == ("fraud.drift",)
+    assert source.sink.ref is not None
+    assert source.sink.ref.name == "train"
+    assert source.delivery is not None
+    assert source.delivery.timeout == base.services["train"].spec.template.spec.timeout_seconds
+
+
 def test_a_store_that_is_away_for_ten_minutes_exhausts_no_retries(base: Manifests) -> None:
     for source in base.kafka_sources.values():
         delivery = source.spec.delivery

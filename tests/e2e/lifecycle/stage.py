@@ -1,0 +1,105 @@
+"""The running system of one performance: own folder, own ports, no schedules but the play's."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from shared.cli.asking import ask
+from shared.cli.stack_settings import PROJECT
+from shared.registry.client import ModelVersion, RegistryClient
+from shared.runs.record import RunRecord
+from tests.e2e.running import System
+
+_PORTS: Final = (
+    "FRAUD_API_PORT",
+    "FRAUD_FUNCTIONS_PORT",
+    "FRAUD_ADMIN_PORT",
+    "FRAUD_KAFKA_PORT",
+    "FRAUD_REDIS_PORT",
+    "FRAUD_S3_PORT",
+    "FRAUD_MLFLOW_PORT",
+)
+_FOREIGN: Final = ("AWS_", "FRAUD_HOME", "KAFKA_", "MLFLOW_", "REDIS_")
+_FRAUD: Final = (sys.executable, "-c", "from shared.cli.main import main; main()")
+_CAUGHT_UP_SECONDS: Final = 300.0
+_MODEL: Final = "fraud"
+
+
+def without_schedules(target: Path) -> Path:
+    """Copy the manifests without what the wall clock starts: the play's days begin when its traffic has come so far."""
+    shutil.copytree(PROJECT / "knative" / "base", target)
+    for path in target.glob("*.yaml"):
+        documents = [one for one in yaml.safe_load_all(path.read_text()) if one["kind"] != "PingSource"]
+        path.write_text(yaml.safe_dump_all(documents, sort_keys=False))
+    return target
+
+
+def _free_ports() -> dict[str, str]:
+    """Return a port for each variable with room behind it: Kafka and the functions take the following ones too."""
+    with socket.create_server(("127.0.0.1", 0)) as opened:
+        base = 20_000 + opened.getsockname()[1] % 9_000
+    return {name: str(base + 20 * number) for number, name in enumerate(_PORTS)}
+
+
+class Stage:
+    """A running system.
+
+    Args:
+        home: Its state folder.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self.system = System.find(home)
+        self.registry = RegistryClient(self.system.state.mlflow_uri)
+
+    def wait_caught_up(self) -> None:
+        """Wait until every event has been dealt with, a training that drift has started included."""
+        self.system.wait_delivered(_CAUGHT_UP_SECONDS)
+
+    def run(self, function: str, asked: Mapping[str, Any]) -> RunRecord:
+        """Have a scheduled function run, and return the record of the run."""
+        return ask(function, asked, self.system.state.functions[function])
+
+    def train(self, as_of: str) -> str:
+        """Have a model trained as of a moment; returns why it was refused, or nothing."""
+        done = subprocess.run([*_FRAUD, "train", "--as-of", as_of], capture_output=True, text=True, check=False)
+        return done.stderr.strip() if done.returncode else ""
+
+    def versions(self) -> dict[str, ModelVersion]:
+        """Return the model versions by number."""
+        return {one.version: one for one in self.registry.versions(_MODEL)}
+
+    def champion(self) -> str:
+        """Return the champion's version."""
+        champion = self.registry.version_by_alias(_MODEL, "champion")
+        return "-" if champion is None else champion.version
+
+
+@contextmanager
+def running(home: Path, settings: Mapping[str, str]) -> Iterator[Stage]:
+    """Start a system with its first champion, and stop it in the end.
+
+    Raises:
+        RuntimeError: It does not start.
+    """
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
+    manifests = {"FRAUD_MANIFESTS": str(without_schedules(home / "manifests"))}
+    environment = inherited | _free_ports() | dict(settings) | manifests | {"FRAUD_HOME": str(home)}
+    os.environ["FRAUD_HOME"] = str(home)  # the runs' records are looked up in this process
+    try:
+        up = subprocess.run([*_FRAUD, "up", "--no-traffic"], env=environment, text=True, check=False, stdout=sys.stderr)
+        if up.returncode:
+            raise RuntimeError("the system did not start")
+        yield Stage(home)
+    finally:
+        subprocess.run([*_FRAUD, "down"], env=environment, capture_output=True, check=False)

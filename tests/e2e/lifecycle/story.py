@@ -1,0 +1,159 @@
+"""The play itself: day after day of traffic, and beside it archiver, drift, training and promotion."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from functions.drift.quantities import RECALL
+from tests.e2e.lifecycle.plan import NEW_PATTERN, Plan
+from tests.e2e.lifecycle.stage import Stage
+from tests.e2e.lifecycle.traffic import DailyTraffic
+
+Kind = Literal["onset", "alarm", "trained", "refused", "rejected", "promoted"]
+_TRY_AGAIN_DAYS: Final = 4
+_REFUSED: Final = "drift started a training that was refused"
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Something worth telling.
+
+    Attributes:
+        day: Days of event time since the beginning.
+        kind: What it is.
+        text: The same in words.
+    """
+
+    day: int
+    kind: Kind
+    text: str
+
+
+@dataclass
+class Story:
+    """What happened.
+
+    Attributes:
+        moments: In their order.
+        champions: Champion at the end of each day.
+        falls: By day, the fall of the recall on labels: its effect and the effect's lower bound.
+        verdicts: How often drift came to which outcome.
+    """
+
+    moments: list[Moment] = field(default_factory=list)
+    champions: list[str] = field(default_factory=list)
+    falls: dict[int, tuple[float, float]] = field(default_factory=dict)
+    verdicts: dict[str, int] = field(default_factory=dict)
+
+    def first(self, kind: Kind) -> Moment | None:
+        """Return the first moment of a kind."""
+        return next((one for one in self.moments if one.kind == kind), None)
+
+
+class Director:
+    """Plays a plan on a stage.
+
+    Args:
+        plan: What is played.
+        stage: The running system.
+        traffic: Its traffic.
+        announce: Takes lines of progress.
+    """
+
+    def __init__(self, plan: Plan, stage: Stage, traffic: DailyTraffic, announce: Callable[[str], None]) -> None:
+        self._plan = plan
+        self._stage = stage
+        self._traffic = traffic
+        self._announce = announce
+        self._log = stage.system.state.home / "logs" / "train.jsonl"
+        self._refused_on: int | None = None
+        self.story = Story()
+
+    def play(self) -> Story:
+        """Play all days; what a midnight starts runs while the traffic of the next days goes on."""
+        with ThreadPoolExecutor(1) as office:
+            judging: Future[None] | None = None
+            for day in range(self._plan.days + 1):
+                if self._plan.is_judged(day):
+                    if judging is not None:
+                        judging.result()
+                    self._stage.wait_caught_up()
+                    judging = office.submit(self._judge, day)
+                if day == self._plan.onset:
+                    self._tell(Moment(day, "onset", f"{NEW_PATTERN} begins"))
+                if day < self._plan.days:
+                    self._traffic.send_day()
+                    self.story.champions.append(self._stage.champion())
+                    self._progress(day + 1)
+            if judging is not None:
+                judging.result()
+        return self.story
+
+    def _judge(self, day: int) -> None:
+        """Do what the schedules do at the midnight that ends a day."""
+        as_of = datetime.fromtimestamp(self._plan.midnight_ms(day) / 1000, UTC).isoformat()
+        self._stage.run("archiver", {})
+        # A challenger that is promoted answers to the drift that it was trained for.
+        self._promote(day, as_of)
+        self._drift(day, as_of)
+        if self._refused_on is not None and day - self._refused_on >= _TRY_AGAIN_DAYS:
+            self._train_again(day, as_of)
+
+    def _drift(self, day: int, as_of: str) -> None:
+        before, said = set(self._stage.versions()), len(_refusals(self._log))
+        document = self._stage.run("drift", {"as_of": as_of}).outputs
+        outcome = document["outcome"]
+        self.story.verdicts[outcome] = self.story.verdicts.get(outcome, 0) + 1
+        for one in document.get("compared", ()):
+            if one["name"] == RECALL:
+                self.story.falls[day] = one["effect"], one["lower_bound"]
+        if not document.get("announced"):
+            return
+        found = ", ".join(f"{one['name']} {one['effect']:.2f}" for one in document["findings"])
+        self._tell(Moment(day, "alarm", f"drift: {found}"))
+        self._stage.wait_caught_up()
+        self._trained(day, before, _refusals(self._log)[said:])
+
+    def _train_again(self, day: int, as_of: str) -> None:
+        """Do what the daily training does: try again when more is known of what the alarm was about."""
+        before = set(self._stage.versions())
+        reason = self._stage.train(as_of)
+        self._trained(day, before, [reason] if reason else [])
+
+    def _trained(self, day: int, before: set[str], refusals: list[str]) -> None:
+        for version in sorted(set(self._stage.versions()) - before):
+            self._tell(Moment(day, "trained", f"version {version} passed its gates and is the challenger"))
+            self._refused_on = None
+        for reason in refusals:
+            self._tell(Moment(day, "refused", reason))
+            self._refused_on = day
+
+    def _promote(self, day: int, as_of: str) -> None:
+        document = self._stage.run("promote", {"as_of": as_of}).outputs
+        if document["verdict"] in ("promoted", "rejected"):
+            reasons = "; ".join(document["reasons"])
+            self._tell(Moment(day, document["verdict"], f"version {document['version']}: {reasons}"))
+
+    def _tell(self, moment: Moment) -> None:
+        self.story.moments.append(moment)
+        self._announce(f"day {moment.day:>3}  {moment.kind.upper()}: {moment.text}")
+
+    def _progress(self, day: int) -> None:
+        tally = self._traffic.tally
+        self._announce(
+            f"day {day:>3} of {self._plan.days}: {tally.kinds['transaction']:,} transactions, "
+            f"{tally.stand_ins.total()} failed, champion {self.story.champions[-1]}"
+        )
+
+
+def _refusals(log: Path) -> list[str]:
+    """Return why trainings that drift started were refused, in the order of the log."""
+    lines: list[dict[str, Any]] = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    messages = [str(line.get("message", "")) for line in lines]
+    return [message.removeprefix(f"{_REFUSED}: ") for message in messages if message.startswith(_REFUSED)]
