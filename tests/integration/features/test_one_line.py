@@ -5,8 +5,10 @@ from typing import Any
 from redis.asyncio import Redis
 
 from functions.scorer.api import build_api
-from functions.train.dataset import simulated_dataset
-from functions.train.fit import CHAMPION, fit
+from functions.train.fit import fit
+from functions.train.recipe import CHAMPION
+from functions.train.simulated import SimulatedHistory
+from functions.train.split import periods_by_share, split_by_time
 from shared.cli.features import reference
 from shared.features.catalogue import CATALOGUE, Catalogue
 from shared.features.definition import HOUR_MS
@@ -33,7 +35,10 @@ def test_the_history_engine_answers_it() -> None:
 
 
 def test_a_model_is_trained_on_it() -> None:
-    dataset = simulated_dataset(seed=3, transactions=12_000, days=60.0, threads=1, catalogue=MORE)
+    examples = SimulatedHistory(seed=3, transactions=30_000, days=60.0, threads=1, catalogue=MORE).examples()
+    gap_ms = examples.labels.horizon_ms
+    periods = periods_by_share(examples.start_ms, examples.end_ms, gap_ms=gap_ms, train_share=0.5, test_share=0.3)
+    dataset = split_by_time(examples, periods)
     model = fit(CHAMPION, dataset, dataset.names, seed=3, threads=1)
     assert model.features == MORE.names
     assert model.booster.feature_names == list(MORE.names)
