@@ -14,15 +14,19 @@ from shared.backing.settings import BackingSettings
 
 
 def test_a_broken_off_recording_leaves_nothing_to_wait_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Its own Java options would name another cache; only the cache's name differs, the jars are those of every test.
+    # A version of its own names another cache than that of the machine; the jars are those of every test.
     monkeypatch.setattr("shared.backing.aot.version", lambda _name: f"test-{os.getpid()}")
+    others = {child.pid for child in psutil.Process().children(recursive=True)}  # the session's own broker
     ready = aot_recording._ready
+
+    def brokers() -> list[psutil.Process]:
+        children = [child for child in psutil.Process().children(recursive=True) if child.pid not in others]
+        return [child for child in children if "kafka.Kafka" in child.cmdline()]
 
     async def ready_then_mute(probe: aot_recording.KafkaProbe) -> None:
         await ready(probe)
-        for child in psutil.Process().children(recursive=True):
-            if "kafka.Kafka" in child.cmdline():
-                child.send_signal(signal.SIGSTOP)  # clients wait for answers that never come
+        for broker in brokers():
+            broker.send_signal(signal.SIGSTOP)  # clients wait for answers that never come
 
     monkeypatch.setattr(aot_recording, "_ready", ready_then_mute)
     ended: list[float] = []
@@ -31,7 +35,7 @@ def test_a_broken_off_recording_leaves_nothing_to_wait_for(tmp_path: Path, monke
         settings = BackingSettings(home=tmp_path / "home")
         recording = asyncio.create_task(aot_recording.record_aot_cache(settings))
         deadline = time.monotonic() + 90
-        while not any(child.status() == psutil.STATUS_STOPPED for child in psutil.Process().children(recursive=True)):
+        while not any(broker.status() == psutil.STATUS_STOPPED for broker in brokers()):
             assert time.monotonic() < deadline, "the recording broker did not come up"
             await asyncio.sleep(0.1)
         await asyncio.sleep(1)  # into the work
@@ -41,4 +45,4 @@ def test_a_broken_off_recording_leaves_nothing_to_wait_for(tmp_path: Path, monke
 
     asyncio.run(break_off())
     assert time.monotonic() - ended[0] < 15
-    assert not [child for child in psutil.Process().children(recursive=True) if "kafka.Kafka" in child.cmdline()]
+    assert brokers() == []
