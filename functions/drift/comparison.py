@@ -134,8 +134,8 @@ class _Side:
 
     @classmethod
     def of(cls, sample: Sample, weights: Floats, generator: np.random.Generator) -> _Side:
-        groups = (groups_of(clusters) for clusters in (sample.clusters, sample.merchants))
-        return cls(sample, weights, *groups, poisson_weights(generator, DRAWS, GROUPS))
+        resamples = poisson_weights(generator, DRAWS, GROUPS)
+        return cls(sample, weights, groups_of(sample.clusters), groups_of(sample.merchants), resamples)
 
     def cells(self, quantity: Quantity, bins: Bins | None = None) -> npt.NDArray[np.int64]:
         """Return the cell of each row: the bin, or without bins 1 for what a share counts and 0 for the rest.

@@ -180,8 +180,10 @@ def _sample(table: pa.Table, names: Sequence[str], model_version: str, stream_st
     columns[SCORE] = np.where(champions, _numbers(table, SCORE), np.nan)
     columns[DECISION] = np.where(champions, decision, "")
     time_ms = table.column(EVENT_TIME).to_numpy()
-    clusters = (table.column(name).to_numpy(zero_copy_only=False).astype(str) for name in ("card_id", "merchant_id"))
-    return Sample(columns, *clusters, *_calendar(time_ms), time_ms - stream_start_ms, np.ones(len(table)))
+    cards, merchants = (
+        table.column(name).to_numpy(zero_copy_only=False).astype(str) for name in ("card_id", "merchant_id")
+    )
+    return Sample(columns, cards, merchants, *_calendar(time_ms), time_ms - stream_start_ms, np.ones(len(table)))
 
 
 def _newest_catalogue(table: pa.Table) -> str | None:
