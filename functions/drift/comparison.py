@@ -35,6 +35,7 @@ class Sample:
         columns: By name, [n] each: features and the score as numbers, NaN is missing; decisions as text, empty where
             another model decided.
         clusters: What rows belong together, [n]: the card; the row itself where it is unknown.
+        merchants: The same for features of the merchant, which are alike in all rows of one merchant, [n].
         hour_of_day: UTC hour of each row, [n].
         is_weekend: Whether it lies on a Saturday or Sunday (UTC), [n].
         age_ms: How old the stream was at each row, [n]: features that look back further say nothing there.
@@ -43,6 +44,7 @@ class Sample:
 
     columns: Mapping[str, npt.NDArray[Any]]
     clusters: npt.NDArray[Any]
+    merchants: npt.NDArray[Any]
     hour_of_day: npt.NDArray[Any]
     is_weekend: npt.NDArray[Any]
     age_ms: npt.NDArray[np.int64]
@@ -56,6 +58,7 @@ class Sample:
         return Sample(
             {name: values[wanted] for name, values in self.columns.items()},
             self.clusters[wanted],
+            self.merchants[wanted],
             self.hour_of_day[wanted],
             self.is_weekend[wanted],
             self.age_ms[wanted],
@@ -121,12 +124,18 @@ class Comparison:
 
 @dataclass(frozen=True)
 class _Side:
-    """A sample with the weight of each row and its group in the bootstrap."""
+    """A sample with the weight of each row and its group in the bootstrap, by card and by merchant."""
 
     sample: Sample
     weights: Floats
-    groups: npt.NDArray[np.int64]
+    card_groups: npt.NDArray[np.int64]
+    merchant_groups: npt.NDArray[np.int64]
     resamples: Floats
+
+    @classmethod
+    def of(cls, sample: Sample, weights: Floats, generator: np.random.Generator) -> _Side:
+        resamples = poisson_weights(generator, DRAWS, GROUPS)
+        return cls(sample, weights, groups_of(sample.clusters), groups_of(sample.merchants), resamples)
 
     def cells(self, quantity: Quantity, bins: Bins | None = None) -> npt.NDArray[np.int64]:
         """Return the cell of each row: the bin, or without bins 1 for what a share counts and 0 for the rest.
@@ -148,11 +157,14 @@ class _Side:
         """Return the rows before which the stream was as old as the quantity looks back."""
         return np.asarray(self.sample.age_ms >= quantity.look_back_ms)
 
-    def tally(self, cells: npt.NDArray[np.int64], size: int) -> tuple[Floats, Floats]:
-        """Return the weight per cell, [size], and in each resample, [draws, size]; cell -1 is left out."""
+    def tally(self, quantity: Quantity, bins: Bins | None) -> tuple[Floats, Floats]:
+        """Return the weight per cell, [cells], and in each resample, [draws, cells]."""
+        size = 2 if bins is None else len(bins)
+        cells = self.cells(quantity, bins)
+        groups = self.merchant_groups if quantity.of_merchant else self.card_groups
         known = cells >= 0
         weights = self.weights[known]
-        flat = np.bincount(self.groups[known] * size + cells[known], weights=weights, minlength=GROUPS * size)
+        flat = np.bincount(groups[known] * size + cells[known], weights=weights, minlength=GROUPS * size)
         per_group = flat.reshape(GROUPS, size)
         # Weighted rows tell as much as this many equal ones (Kish 1965), which the half row per bin is held against.
         total = weights.sum()
@@ -166,9 +178,10 @@ def compare(
     """Compare a window with the reference.
 
     The reference's rows are weighted so that its parts of the week have the window's shares (post-stratification): a
-    Sunday, or a stream that began an hour ago, is compared with Sundays or with that hour. Whole clusters are
-    resampled. A quantity drifted when the lower bound of its effect reaches its threshold; the bounds of k quantities
-    hold together with probability 1 - error_rate, each at error_rate / k (Bonferroni).
+    Sunday, or a stream that began an hour ago, is compared with Sundays or with that hour. Whole cards are resampled,
+    or whole merchants for features of the merchant. A quantity drifted when the lower bound of its effect reaches its
+    threshold; the bounds of k quantities hold together with probability 1 - error_rate, each at error_rate / k
+    (Bonferroni).
 
     Args:
         reference: What the champion was judged on.
@@ -180,10 +193,7 @@ def compare(
     unmatched = int((~matched).sum())
     window = window.take(matched)
     generator = np.random.default_rng(SEED)
-    sides = (
-        _Side(window, window.weight, groups_of(window.clusters), poisson_weights(generator, DRAWS, GROUPS)),
-        _Side(reference, weights, groups_of(reference.clusters), poisson_weights(generator, DRAWS, GROUPS)),
-    )
+    sides = (_Side.of(window, window.weight, generator), _Side.of(reference, weights, generator))
     mature = [one for one in wanted if all(side.old_enough(one).any() for side in sides)]
     enough = [one for one in mature if all(_known(one, side) >= LEAST_KNOWN for side in sides)]
     compared = [_compare(one, *sides, error_rate / len(enough)) for one in enough]
@@ -222,8 +232,7 @@ def _compare(quantity: Quantity, window: _Side, reference: _Side, error_rate: fl
         counted = ~np.isnan(values) & (reference.weights > 0) & reference.old_enough(quantity)
         bins = Bins.by_quantiles(values[counted], reference.weights[counted])
         statistic = population_stability_index
-    size = 2 if bins is None else len(bins)
-    here, there = (side.tally(side.cells(quantity, bins), size) for side in (window, reference))
+    here, there = (side.tally(quantity, bins) for side in (window, reference))
     estimate = Estimate.of(float(statistic(here[0], there[0])), statistic(here[1], there[1]))
     if quantity.measure is Measure.STABILITY:  # a divergence: what the correction puts below zero is none
         estimate = Estimate(max(estimate.value, 0.0), estimate.error)

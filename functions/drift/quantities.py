@@ -3,7 +3,9 @@
 A feature that looks back 30 days is small in the first days of any stream, however little the traffic changes. So a
 quantity is compared only when the stream was older than its look-back at the window's start; until then it is named as
 immature, and nothing is said of it. Score and decisions look back as far as the model's widest feature. Features of
-the calendar follow the clock and not the traffic; they are what the reference is weighted by.
+the calendar follow the clock and not the traffic; they are what the reference is weighted by. A merchant's risk follows
+the labels: it moves with every merchant that is compromised, which is what it is for. What labels say is judged by the
+recall (`functions.drift.recall`); of the risk only the missing share is compared.
 """
 
 from __future__ import annotations
@@ -48,6 +50,7 @@ class Quantity:
         look_back_ms: How old the stream must be for its values to be what they are in the long run.
         equals: Of a share: the text that is counted, of a text column; None counts ones among the known.
         missing: Of a share: missing values are counted.
+        of_merchant: It is alike in all transactions of one merchant, so that a few large merchants decide it.
     """
 
     name: str
@@ -56,6 +59,7 @@ class Quantity:
     look_back_ms: int
     equals: str | None = None
     missing: bool = False
+    of_merchant: bool = False
 
 
 def look_back_ms(feature: Feature, catalogue: Catalogue) -> int:
@@ -83,9 +87,12 @@ def quantities(catalogue: Catalogue, names: Sequence[str]) -> list[Quantity]:
             continue
         back = look_back_ms(feature, catalogue)
         measure = Measure.SHARE if feature.kind in _FLAGS else Measure.STABILITY
-        found.append(Quantity(feature.name, feature.name, measure, back))
+        of_merchant = feature.entity is Entity.MERCHANT
+        if feature.kind is not Kind.MERCHANT_RISK:
+            found.append(Quantity(feature.name, feature.name, measure, back, of_merchant=of_merchant))
         if feature.null_when:
-            found.append(Quantity(f"{feature.name} missing", feature.name, Measure.SHARE, back, missing=True))
+            name = f"{feature.name} missing"
+            found.append(Quantity(name, feature.name, Measure.SHARE, back, missing=True, of_merchant=of_merchant))
     found.append(Quantity(SCORE, SCORE, Measure.STABILITY, widest))
     found += [Quantity(f"share of {one}", DECISION, Measure.SHARE, widest, equals=one) for one in ALERTS]
     return found

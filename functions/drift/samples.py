@@ -27,7 +27,8 @@ USUAL_DAYS: Final = 7
 MOST_ROWS: Final = 200_000
 _FOR_EVER: Final = np.iinfo(np.int64).max
 _COLUMNS: Final = (
-    EVENT_TIME, "card_id", "score", "decision", "model_version", "degraded", "catalogue_version", "arrival"
+    EVENT_TIME, "arrival", "card_id", "merchant_id",
+    "score", "decision", "model_version", "degraded", "catalogue_version",
 )  # fmt: skip
 _CONTROL: Final = "control"
 
@@ -89,6 +90,7 @@ def read_reference(data: bytes, stream_start_ms: int | None) -> tuple[Sample, tu
     return (
         Sample(
             {**columns, DECISION: decision},
+            np.arange(len(table)),
             np.arange(len(table)),
             *_calendar(time_ms),
             age_ms,
@@ -178,8 +180,10 @@ def _sample(table: pa.Table, names: Sequence[str], model_version: str, stream_st
     columns[SCORE] = np.where(champions, _numbers(table, SCORE), np.nan)
     columns[DECISION] = np.where(champions, decision, "")
     time_ms = table.column(EVENT_TIME).to_numpy()
-    cards = table.column("card_id").to_numpy(zero_copy_only=False).astype(str)
-    return Sample(columns, cards, *_calendar(time_ms), time_ms - stream_start_ms, np.ones(len(table)))
+    cards, merchants = (
+        table.column(name).to_numpy(zero_copy_only=False).astype(str) for name in ("card_id", "merchant_id")
+    )
+    return Sample(columns, cards, merchants, *_calendar(time_ms), time_ms - stream_start_ms, np.ones(len(table)))
 
 
 def _newest_catalogue(table: pa.Table) -> str | None:

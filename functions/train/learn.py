@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from functions.train.errors import NotEnoughData, ServiceMissing, TrainingRefused
@@ -26,9 +27,6 @@ log = logging.getLogger(__name__)
 
 CHAMPION_ALIAS = "champion"
 FIRST_ANSWER_S = 0.5
-PARITY_DECISIONS = 5_000
-"""So many decisions are recomputed, drawn evenly by their keys."""
-
 OpenLake = Callable[[], tuple["Lake", "CompareDecisions"]]
 
 
@@ -58,7 +56,13 @@ def train(request: TrainRequest, settings: TrainSettings, open_lake: OpenLake | 
             return _publish(candidates, dataset, settings)
         champion = appeared
     try:
-        return _from_lake(request, settings, client, champion, open_lake or _lake_of_the_environment)
+        return _from_lake(
+            request,
+            settings,
+            client,
+            champion,
+            open_lake or partial(_lake_of_the_environment, settings.fraud_training_parity_decisions),
+        )
     except NotEnoughData as reason:
         if request.insist:
             raise
@@ -113,7 +117,7 @@ def _from_lake(
     return _publish([challenger(dataset, score_test, seed=seed, settings=settings)], dataset, settings)
 
 
-def _lake_of_the_environment() -> tuple[Lake, CompareDecisions]:
+def _lake_of_the_environment(parity_decisions: int) -> tuple[Lake, CompareDecisions]:
     from shared.lake.lake import Lake as RealLake  # noqa: PLC0415 - brings the Delta library
     from shared.parity.check import ParityCheck  # noqa: PLC0415
 
@@ -122,7 +126,7 @@ def _lake_of_the_environment() -> tuple[Lake, CompareDecisions]:
     def count_mismatches(since: datetime, until: datetime) -> int:
         holes = [hole for name in ("transactions", "decisions") if (hole := lake.complete_since(name)) is not None]
         complete_since = max(holes) if holes else None
-        check = ParityCheck(lake, share=1.0, most=PARITY_DECISIONS, complete_since=complete_since)
+        check = ParityCheck(lake, share=1.0, most=parity_decisions, complete_since=complete_since)
         return check.run(since, until).mismatches.total()
 
     return lake, count_mismatches

@@ -70,6 +70,11 @@ class TrainSettings(BaseSettings):
         default=20_000, ge=1_000, description="Labelled real decisions below which nothing is learned from them."
     )
     fraud_least_matured_frauds: int = Field(default=200, ge=50, description="The same for frauds among them.")
+    fraud_training_parity_decisions: int = Field(
+        default=5_000,
+        gt=0,
+        description="Real decisions that are recomputed from the events, drawn evenly by their keys.",
+    )
     fraud_search_trials: int = Field(
         default=12, ge=0, description="Sets of parameters tried on real decisions or a file; 0 tries none."
     )

@@ -80,8 +80,9 @@ def simulate(seed: int) -> Stream:
         [columns[SCORE] >= decline, columns[SCORE] >= review], [ALERTS[1], ALERTS[0]], "approve"
     )
     card = np.unique(history["card_id"], return_inverse=True)[1]
+    merchant = np.unique(history["merchant_id"], return_inverse=True)[1]
     age = history["event_time_ms"] - START_MS
-    sample = Sample(columns, card, columns["hour_of_day"], columns["is_weekend"] > 0, age, np.ones(len(day)))
+    sample = Sample(columns, card, merchant, columns["hour_of_day"], columns["is_weekend"] > 0, age, np.ones(len(day)))
     return Stream(sample, day)
 
 

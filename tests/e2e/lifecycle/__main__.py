@@ -33,6 +33,7 @@ def play(plan: Plan, home: Path, picture: Path) -> bool:
 
     with running(home, plan.environment) as stage:
         traffic = DailyTraffic(plan, stage.system.state.kafka, stage.system.state.scorer_url)
+        stage.dismiss_challenger()
         announce(f"champion {stage.champion()} decides")
         director = Director(plan, stage, traffic, announce)
         try:

@@ -16,7 +16,8 @@ import yaml
 
 from shared.cli.asking import ask
 from shared.cli.stack_settings import PROJECT
-from shared.registry.client import ModelVersion, RegistryClient
+from shared.registry.aliases import CHALLENGER, CHAMPION, AliasRegistry
+from shared.registry.client import ModelVersion
 from shared.runs.record import RunRecord
 from tests.e2e.running import System
 
@@ -60,7 +61,7 @@ class Stage:
 
     def __init__(self, home: Path) -> None:
         self.system = System.find(home)
-        self.registry = RegistryClient(self.system.state.mlflow_uri)
+        self.registry = AliasRegistry(self.system.state.mlflow_uri)
 
     def wait_caught_up(self) -> None:
         """Wait until every event has been dealt with, a training that drift has started included."""
@@ -79,9 +80,14 @@ class Stage:
         """Return the model versions by number."""
         return {one.version: one for one in self.registry.versions(_MODEL)}
 
+    def dismiss_challenger(self) -> None:
+        """Take the first challenger out: it comes with the first champion, and may be the better of the two."""
+        if self.registry.version_by_alias(_MODEL, CHALLENGER) is not None:
+            self.registry.delete_alias(_MODEL, CHALLENGER)
+
     def champion(self) -> str:
         """Return the champion's version."""
-        champion = self.registry.version_by_alias(_MODEL, "champion")
+        champion = self.registry.version_by_alias(_MODEL, CHAMPION)
         return "-" if champion is None else champion.version
 
 

@@ -72,7 +72,7 @@ class Director:
         self._traffic = traffic
         self._announce = announce
         self._log = stage.system.state.home / "logs" / "train.jsonl"
-        self._refused_on: int | None = None
+        self._trained_on: int | None = None
         self.story = Story()
 
     def play(self) -> Story:
@@ -102,7 +102,7 @@ class Director:
         # A challenger that is promoted answers to the drift that it was trained for.
         self._promote(day, as_of)
         self._drift(day, as_of)
-        if self._refused_on is not None and day - self._refused_on >= _TRY_AGAIN_DAYS:
+        if self._trained_on is not None and day - self._trained_on >= _TRY_AGAIN_DAYS:
             self._train_again(day, as_of)
 
     def _drift(self, day: int, as_of: str) -> None:
@@ -121,21 +121,22 @@ class Director:
         self._trained(day, before, _refusals(self._log)[said:])
 
     def _train_again(self, day: int, as_of: str) -> None:
-        """Do what the daily training does: try again when more is known of what the alarm was about."""
+        """Do what the daily training does until a challenger is promoted: more is known of what the alarm was about."""
         before = set(self._stage.versions())
         reason = self._stage.train(as_of)
         self._trained(day, before, [reason] if reason else [])
 
     def _trained(self, day: int, before: set[str], refusals: list[str]) -> None:
+        self._trained_on = day
         for version in sorted(set(self._stage.versions()) - before):
             self._tell(Moment(day, "trained", f"version {version} passed its gates and is the challenger"))
-            self._refused_on = None
         for reason in refusals:
             self._tell(Moment(day, "refused", reason))
-            self._refused_on = day
 
     def _promote(self, day: int, as_of: str) -> None:
         document = self._stage.run("promote", {"as_of": as_of}).outputs
+        if document["verdict"] == "promoted":
+            self._trained_on = None
         if document["verdict"] in ("promoted", "rejected"):
             reasons = "; ".join(document["reasons"])
             self._tell(Moment(day, document["verdict"], f"version {document['version']}: {reasons}"))

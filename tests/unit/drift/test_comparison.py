@@ -24,7 +24,15 @@ def sample(rows, seed, *, shift=0.0, flag=0.3, missing=0.1, decline=0.01, hours=
     value = np.where(generator.random(rows) < missing, np.nan, of_card)
     decision = np.where(generator.random(rows) < decline, "decline", "approve")
     columns = {"value": value, "flag": (generator.random(rows) < flag).astype(float), "decision": decision}
-    return Sample(columns, cards, np.arange(rows) % hours, np.full(rows, weekend), np.full(rows, age), np.ones(rows))
+    return Sample(
+        columns,
+        cards,
+        np.arange(rows),
+        np.arange(rows) % hours,
+        np.full(rows, weekend),
+        np.full(rows, age),
+        np.ones(rows),
+    )
 
 
 REFERENCE = sample(5000, 1)
@@ -154,9 +162,28 @@ def test_the_calendar_is_not_compared_and_scores_look_back_furthest():
     assert "amount missing" not in wanted
 
 
+def test_a_merchants_risk_follows_the_labels_and_is_not_compared():
+    wanted = {one.name: one for one in quantities(CATALOGUE, CATALOGUE.names)}
+    assert "merchant_risk_7d" not in wanted
+    assert wanted["merchant_risk_7d missing"].of_merchant
+    assert wanted["merchant_txn_count_7d"].of_merchant
+    assert not wanted["txn_count_7d"].of_merchant
+
+
+def test_what_one_large_merchant_brings_is_no_drift():
+    """A quarter of the window's rows are one merchant's; for a feature of the card the same values are drift."""
+    reference, window = sample(4_000, 1), sample(4_000, 2)
+    of_one = np.arange(4_000) % 4 == 0
+    columns = {**window.columns, "value": np.where(of_one, 2.0, window.columns["value"])}
+    window = dataclasses.replace(window, columns=columns, merchants=np.where(of_one, -1, np.arange(4_000)))
+    assert compare(reference, window, [VALUE]).drifted
+    assert not compare(reference, window, [dataclasses.replace(VALUE, of_merchant=True)]).drifted
+
+
 def joined(*samples):
     return Sample(
         {name: np.concatenate([one.columns[name] for one in samples]) for name in samples[0].columns},
+        np.arange(sum(len(one) for one in samples)),
         np.arange(sum(len(one) for one in samples)),
         np.concatenate([one.hour_of_day for one in samples]),
         np.concatenate([one.is_weekend for one in samples]),

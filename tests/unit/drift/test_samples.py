@@ -37,6 +37,7 @@ def decisions(rows=1000, **changes):
         "day": pa.array(times // DAY_MS, pa.int32()).cast(pa.date32()),
         "arrival": times * 1000,
         "card_id": [f"c{n % 300}" for n in range(rows)],
+        "merchant_id": [f"m{n % 50}" for n in range(rows)],
         "score": np.full(rows, 0.1),
         "decision": ["approve"] * rows,
         "model_version": ["1"] * rows,
