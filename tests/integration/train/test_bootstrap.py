@@ -150,8 +150,8 @@ def test_asked_for_a_bootstrap_it_makes_a_new_challenger_of_another_history(trai
 def test_the_same_seed_gives_the_same_bundle_byte_for_byte(trained, server, registry):
     settings, _ = trained
     again = settings.model_copy(update={"fraud_training_threads": 1})
-    [first] = train(TrainRequest(bootstrap=True, seed=11), settings).registered
-    [second] = train(TrainRequest(bootstrap=True, seed=11), again).registered
+    [first] = train(TrainRequest(bootstrap=True, seed=12), settings).registered
+    [second] = train(TrainRequest(bootstrap=True, seed=12), again).registered
     versions = {version.version: version for version in registry.versions("fraud")}
     assert versions[first.version].bundle_sha256 == versions[second.version].bundle_sha256
     assert versions[first.version].run_id != versions[second.version].run_id
