@@ -53,11 +53,11 @@ def fraud(environment: dict[str, str], *arguments: str, seconds: float = 60) -> 
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """A running system of its own, trained on a small history."""
+    """A running system of its own, trained as any first one is."""
     home = tmp_path_factory.mktemp("home")
     # An address in the environment would stand for a service of somebody else's; other tests leave some there.
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
-    environment = inherited | free_ports() | {"FRAUD_HOME": str(home), "FRAUD_BOOTSTRAP_TRANSACTIONS": "30000"}
+    environment = inherited | free_ports() | {"FRAUD_HOME": str(home)}
     try:
         up = fraud(environment, "up", seconds=280)
         assert up.returncode == 0, up.stdout[-2000:] + up.stderr[-2000:]
