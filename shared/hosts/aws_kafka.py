@@ -165,8 +165,20 @@ async def _handle_some(reads: Sequence[_Read], handle: Handle, together: HandleT
         done = [await run(handle, event) for event in events]
     else:
         done = await run_together(together, events)
+        if len(events) > 1 and all(handled.outcome is Outcome.RETRY for handled in done):
+            done = await _until_failure(together, events)
     outcomes = iter(done)
     return [Handled(Outcome.POISON, read.reason) if read.event is None else next(outcomes) for read in reads]
+
+
+async def _until_failure(together: HandleTogether, events: Sequence[Event]) -> list[Handled]:
+    """Handle events one by one up to the first that must come again: one of them may be all that is wrong."""
+    done: list[Handled] = []
+    for event in events:
+        done += await run_together(together, [event])
+        if done[-1].outcome is Outcome.RETRY:
+            break
+    return done + done[-1:] * (len(events) - len(done))
 
 
 async def _settled(read: _Read, handled: Handled, dead_letter: DeadLetter) -> Outcome:
