@@ -32,6 +32,9 @@ RUN uv pip install --requirements pyproject.toml --extra drift --constraints req
 FROM build AS promote-packages
 ARG SSL_CERT_FILE
 RUN uv pip install --requirements pyproject.toml --extra promote --constraints requirements.lock
+FROM build AS dispatcher-packages
+ARG SSL_CERT_FILE
+RUN uv pip install --requirements pyproject.toml --extra dispatcher --constraints requirements.lock
 FROM build AS producer-packages
 ARG SSL_CERT_FILE
 RUN uv pip install --requirements pyproject.toml --extra producer --constraints requirements.lock
@@ -77,6 +80,12 @@ ENV FUNCTION_TARGET=promote FUNCTION_SOURCE=functions/promote/main.py
 FROM function AS producer
 COPY --from=producer-packages /opt/venv /opt/venv
 CMD ["python", "-m", "functions.producer"]
+
+# Delivers events as KafkaSources do, where there are none: it reads the same manifests.
+FROM function AS dispatcher
+COPY --from=dispatcher-packages /opt/venv /opt/venv
+COPY knative/base knative/base
+CMD ["python", "-m", "shared.emulator.delivery", "--help"]
 
 # The same functions for AWS Lambda: behind the runtime interface client instead of a server.
 FROM build AS lambda-packages

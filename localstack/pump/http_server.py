@@ -1,0 +1,67 @@
+"""An HTTP API on a local port: every request becomes an event, every result a response."""
+
+from __future__ import annotations
+
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from localstack.pump import http_api
+from localstack.pump.invokers import FunctionError, Invoker
+
+
+class HttpApi:
+    """Serves a function on a loopback port; port 0 takes a free one."""
+
+    def __init__(self, invoker: Invoker, port: int) -> None:
+        self._server = _Server(invoker, port)
+        self._thread = threading.Thread(target=self._server.serve_forever, name="http-api", daemon=True)
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        """Its base address."""
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def close(self) -> None:
+        """Stop serving."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    def __init__(self, invoker: Invoker, port: int) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
+        self.invoker = invoker
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: _Server
+
+    def do_GET(self) -> None:
+        self._answer()
+
+    def do_POST(self) -> None:
+        self._answer()
+
+    def _answer(self) -> None:
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        event = http_api.event(self.command, self.path, dict(self.headers.items()), body)
+        try:
+            reply = http_api.response(self.server.invoker.invoke(event))
+        except FunctionError:
+            # What API Gateway says when the function raised.
+            reply = http_api.Response(500, {"content-type": "application/json"}, b'{"message":"Internal Server Error"}')
+        self.send_response(reply.status)
+        for name, value in reply.headers.items():
+            if name != "content-length":
+                self.send_header(name, value)
+        self.send_header("content-length", str(len(reply.body)))
+        self.end_headers()
+        self.wfile.write(reply.body)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it so
+        """Say nothing: the function logs its requests."""
