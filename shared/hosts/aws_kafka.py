@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from shared.contracts import cloudevents
 from shared.contracts.cloudevents import Event, PoisonEvent
+from shared.hosts.aws_events import ForeignEvent
 from shared.hosts.outcome import Handle, Handled, HandleTogether, Outcome, ServiceAway, run, run_together
 
 if TYPE_CHECKING:
@@ -23,10 +24,6 @@ _log = logging.getLogger(__name__)
 EVENT_SOURCES: Final = ("aws:SelfManagedKafka", "aws:kafka")
 _TOGETHER: Final = 128
 """Most events that are handled at once: more would keep the feature store from scorers for milliseconds."""
-
-
-class ForeignEvent(ValueError):
-    """An invocation that is not this function's trigger."""
 
 
 @dataclass(frozen=True, slots=True)

