@@ -100,6 +100,9 @@ verify-features: $(INSTALLED) ## Compare both engines and the oracle on EVENTS=1
 bench-features: $(INSTALLED) ## Measure the feature engines by size of card and of history (no running system needed)
 	$(BIN)/python -m tests.benchmarks.features $(ARGS)
 
+bench-lambda: $(INSTALLED) ## Measure the scorer under AWS Lambda's runtime interface: cold start, warm latency, memory (1 minute)
+	$(BIN)/python -m tests.benchmarks.lambda_runtime
+
 bench-train: $(INSTALLED) ## Measure one fit on 1.75 million transactions (5 minutes; keeps its rows in .fraud/bench-train)
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m tests.benchmarks.training .fraud/bench-train $(ARGS)
 

@@ -94,7 +94,7 @@ def test_the_lake_lives_on_s3() -> None:
     boto3.client("s3").create_bucket(Bucket="fraud-lake")
     settings = LakeSettings(fraud_lake_uri="s3://fraud-lake/on-moto")
     for name in ("a", "b"):
-        times = dict.fromkeys(("event_time_ms", "label_time_ms"), [1_768_480_245_250])
+        times = {key: [1_768_480_245_250] for key in ("event_time_ms", "label_time_ms")}
         write(settings, "labels", {**times, "transaction_id": [name], "card_id": ["c"]})
     lake = Lake.open(settings)
     assert sorted(lake.read("labels")["transaction_id"].to_pylist()) == ["a", "b"]

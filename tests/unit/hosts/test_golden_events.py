@@ -32,6 +32,7 @@ from shared.hosts.aws_events import ForeignEvent
 from shared.hosts.aws_kafka import is_kafka_batch
 from shared.hosts.job import JobOutcome as ScheduledOutcome
 from shared.hosts.job import JobRequest, RunJob
+from shared.registry.follower import CurrentModel
 from shared.runs.record import Trigger
 from tests.support.asgi import call
 from tests.support.events import Golden, agrees, golden
@@ -182,6 +183,31 @@ def test_the_same_transaction_gets_the_same_decision_on_every_host(neighbours: N
             else:
                 bodies.add(module.lambda_handler(event.invocation, None)["body"])
     assert len(bodies) == 1
+
+
+class ArrivingModel(FakeModels):
+    """A follower whose first model is still under way when the first request comes."""
+
+    def __init__(self, arrives: bool) -> None:
+        super().__init__(None)
+        self.arrives = arrives
+
+    def wait(self, _timeout_s: float) -> CurrentModel:
+        assert self.started == 1
+        self.held = model() if self.arrives else None
+        return self.current
+
+
+@pytest.mark.parametrize(("arrives", "status"), [(True, 200), (False, 503)])
+@pytest.mark.usefixtures("event_loop_of_lambda", "neighbours")
+def test_the_first_request_of_a_cold_start_waits_for_the_model(
+    arrives: bool, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    composition = functions.scorer.composition
+    following = functools.partial(composition.compose, models=ArrivingModel(arrives))  # type: ignore[arg-type]
+    monkeypatch.setattr(composition, "compose", following)
+    [event] = [one.values[0] for one in golden("aws_lambda") if one.values[0].name == "aws_lambda/api_gateway_v2"]
+    assert load("scorer").lambda_handler(event.invocation, None)["statusCode"] == status
 
 
 FUNCTIONS = ("scorer", "feature_updater", "shadow_scorer", "train", "archiver", "drift", "promote")
