@@ -69,9 +69,10 @@ def _processor() -> str:
 
 def headline(size: dict[str, Any]) -> str:
     """The machine in one line."""
+    before, after = size["load_average_before"][0], size["load_average_after"][0]
     return (
         f"{size['processor']}, {size['cores']} cores, {size['memory_gb']} GB, {size['system']}, "
-        f"Python {size['python']}; load average before {size['load_average_before'][0]}, after {size['load_average_after'][0]}"
+        f"Python {size['python']}; load average before {before}, after {after}"
     )
 
 
