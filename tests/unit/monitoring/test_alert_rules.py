@@ -3,6 +3,7 @@
 import subprocess
 from pathlib import Path
 
+import pytest
 import yaml
 
 from tests.support.monitoring.dashboards import MONITORING, rules
@@ -39,8 +40,9 @@ def test_every_alert_says_what_to_do() -> None:
             assert all(rule["annotations"][name].strip() for name in ("summary", "description", "runbook"))
 
 
-def test_the_local_configuration_is_valid() -> None:
-    promtool("check", "config", "local.yml", folder=MONITORING / "prometheus")
+@pytest.mark.parametrize("name", ["local.yml", "containers.yml"])
+def test_a_configuration_is_valid(name: str) -> None:
+    promtool("check", "config", name, folder=MONITORING / "prometheus")
 
 
 def test_the_configuration_of_a_cluster_is_valid(tmp_path: Path) -> None:
