@@ -70,9 +70,10 @@ $(BIN)/prometheus: | $(VENV)/pyvenv.cfg
 
 monitoring-tools: $(PROMETHEUS) ## Fetch Prometheus and promtool, where PATH has none (Debian, Ubuntu; no root needed)
 
-prometheus: $(PROMETHEUS) ## Watch the running system with Prometheus: http://127.0.0.1:9090 (ends with Ctrl-C)
+PROMETHEUS_PORT ?= 9090
+prometheus: $(PROMETHEUS) ## Watch the running system with Prometheus on PROMETHEUS_PORT=9090 (Ctrl-C ends it)
 	$(PROMETHEUS) --config.file=knative/monitoring/prometheus/local.yml --storage.tsdb.path=.fraud/prometheus \
-		--web.listen-address=127.0.0.1:9090 $(ARGS)
+		--web.listen-address=127.0.0.1:$(PROMETHEUS_PORT) $(ARGS)
 
 test: $(INSTALLED) ## Run the tests: unit, integration, end to end
 	$(BIN)/pytest $(ARGS)
