@@ -21,6 +21,7 @@ from pathlib import Path
 
 import boto3
 import orjson
+from botocore.exceptions import BotoCoreError, ClientError
 
 from localstack.pump.http_server import HttpApi
 from localstack.pump.invokers import Endpoint, FunctionError, Invoker, RuntimeInterface
@@ -96,6 +97,7 @@ def main(command_line: list[str] | None = None) -> int:
     """Run until SIGINT or SIGTERM; 1 when the template cannot be played."""
     arguments = _arguments(command_line)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(message)s")
+    logging.getLogger("botocore").setLevel(logging.WARNING)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -121,7 +123,7 @@ def main(command_line: list[str] | None = None) -> int:
             stop.wait()
             for thread in threads:
                 thread.join()
-    except (TemplateError, KeyError) as error:
+    except (TemplateError, KeyError, BotoCoreError, ClientError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -13,10 +14,12 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from localstack.pump.__main__ import template_of
+from shared.backing.ports import free_ports
 from shared.lake.lake import Lake
 from shared.lake.settings import LakeSettings
 from tests.support.hosts import ROOT, lambda_functions
 from tests.support.lake.writing import write
+from tests.support.servers import FunctionProcess
 
 Aws = Mapping[str, str]
 
@@ -99,3 +102,41 @@ def test_the_lake_lives_on_s3() -> None:
     lake = Lake.open(settings)
     assert sorted(lake.read("labels")["transaction_id"].to_pylist()) == ["a", "b"]
     assert lake.version("labels") == 1
+
+
+@pytest.mark.usefixtures("aws")
+def test_the_pump_plays_the_template_with_what_the_endpoint_knows(tmp_path: Path) -> None:
+    run_hook()
+    [port] = free_ports(1)
+    command = [sys.executable, "-m", "localstack.pump", "--function", "scorer", "--port", str(port)]
+    for name in ("LakeBucket=fraud-lake", "FeatureStoreSecretArn=fraud/feature-store", "KafkaSecretArn=fraud/kafka"):
+        command += ["--parameter", name]
+    command += ["--set", f"FRAUD_STATE_DIR={tmp_path / 'state'}", "--set", "FRAUD_LOG_LEVEL=ERROR"]
+    with FunctionProcess(tmp_path, command, port, dict(os.environ)) as pump:
+        pump.wait("/health/liveness")
+        refused = pump.post("/v1/score", b"{}")
+        assert pump.process is not None
+        pump.process.terminate()
+        assert pump.process.wait(20) == 0
+    assert refused.status == 422
+
+
+@pytest.mark.usefixtures("aws")
+@pytest.mark.parametrize(
+    ("secret", "reason"), [("fraud/kafka", "LakeBucket has no value"), ("nowhere", "can't find the specified secret")]
+)
+def test_the_pump_says_what_is_missing(secret: str, reason: str) -> None:
+    run_hook()
+    command = [
+        sys.executable,
+        "-m",
+        "localstack.pump",
+        "--function",
+        "archiver",
+        "--parameter",
+        f"KafkaSecretArn={secret}",
+    ]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == 1
+    assert reason in run.stderr
+    assert "Traceback" not in run.stderr

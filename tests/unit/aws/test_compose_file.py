@@ -100,3 +100,23 @@ def test_every_folder_of_state_and_every_dependency_is_declared() -> None:
 def test_anchors_are_what_the_services_use() -> None:
     raw = yaml.safe_load((ROOT / "localstack" / "compose.yaml").read_text())
     assert raw["x-config"].items() <= raw["services"]["scorer"]["environment"].items()
+
+
+def test_what_prometheus_scrapes_and_grafana_shows_is_there() -> None:
+    folder = ROOT / "knative" / "monitoring"
+    jobs = yaml.safe_load((folder / "prometheus" / "containers.yml").read_text())["scrape_configs"]
+    scraped = {name for job in jobs for found in job["dns_sd_configs"] for name in found["names"]}
+    assert scraped <= set(SERVICES)
+    assert set(FUNCTIONS) <= scraped
+    for name in ("prometheus", "grafana"):
+        for mount in SERVICES[name]["volumes"]:
+            source, target = mount.split(":")[:2]
+            if source.startswith(".."):
+                assert (ROOT / "localstack" / source).is_dir(), mount
+                assert target in ("/etc/prometheus", "/etc/grafana/provisioning", "/var/lib/grafana/dashboards")
+    datasource = yaml.safe_load((folder / "grafana" / "provisioning" / "datasources" / "prometheus.yml").read_text())
+    assert datasource["datasources"][0]["url"] == "http://prometheus:9090"
+    [home] = [
+        v for k, v in SERVICES["grafana"]["environment"].items() if k == "GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"
+    ]
+    assert (folder / "grafana" / "dashboards" / home.rpartition("/")[2]).is_file()
