@@ -2,44 +2,31 @@
 
 from __future__ import annotations
 
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from localstack.pump import http_api
 from localstack.pump.invokers import FunctionError, Invoker
+from localstack.pump.local_server import LocalServer
 
 
-class HttpApi:
+class HttpApi(LocalServer):
     """Serves a function on a loopback port; port 0 takes a free one."""
 
     def __init__(self, invoker: Invoker, port: int) -> None:
-        self._server = _Server(invoker, port)
-        self._thread = threading.Thread(target=self._server.serve_forever, name="http-api", daemon=True)
-        self._thread.start()
+        self.invoker = invoker
+        super().__init__(_Handler, port)
 
     @property
     def url(self) -> str:
         """Its base address."""
-        return f"http://127.0.0.1:{self._server.server_port}"
-
-    def close(self) -> None:
-        """Stop serving."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-
-class _Server(ThreadingHTTPServer):
-    def __init__(self, invoker: Invoker, port: int) -> None:
-        super().__init__(("127.0.0.1", port), _Handler)
-        self.invoker = invoker
+        return f"http://{self.address}"
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    server: _Server
+    server: HttpApi
 
     def do_GET(self) -> None:
         self._answer()
