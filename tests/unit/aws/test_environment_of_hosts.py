@@ -17,6 +17,7 @@ TUNING = "chosen once, the same wherever it runs"
 NEEDS_NO_SETTING = {
     "AWS_ACCESS_KEY_ID": "a secret: Knative's Secret fraud-s3, Lambda's role",
     "AWS_SECRET_ACCESS_KEY": "as AWS_ACCESS_KEY_ID",
+    "AWS_SESSION_TOKEN": "as AWS_ACCESS_KEY_ID",
     "FRAUD_CONTROL_SHARE": "costs money: whoever wants a control group sets it",
     "FRAUD_MODEL_NAME": "the registered model's name is the project's own",
     "FRAUD_MODEL_ALIAS": "champion, by what the word means",
