@@ -166,6 +166,7 @@ class TestKafkaAway:
         bench.producer.away, bench.producer.capacity = True, 5
         for number in range(8):
             assert (await bench.score(transaction_id=f"tx-{number}")).status == 200
+        assert bench.publisher.drain(0) == 5
         assert change.of("fraud_events_dropped_total", topic=topics.DECISIONS) == 3
 
 
