@@ -1,5 +1,6 @@
 """From transactions to decisions: read features, predict, decide, hand over the events."""
 
+import asyncio
 import logging
 import time
 from collections import Counter
@@ -165,7 +166,10 @@ class Decider:
         timings["predict"] = (predicted - started) * 1e3
         decided = [answer for answer in answers if answer is not None]
         self._hand_over(requests, decided, read)
-        self._observe(requests, decided, read, timings | {"publish": (time.perf_counter() - predicted) * 1e3})
+        timings_seen = timings | {"publish": (time.perf_counter() - predicted) * 1e3}
+        # Two turns of the event loop later the answers are on their way: nobody waits for what is counted then.
+        soon = asyncio.get_running_loop().call_soon
+        soon(soon, self._observe, requests, decided, read, timings_seen)
         return decided
 
     def _decide(
