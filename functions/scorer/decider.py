@@ -282,9 +282,8 @@ class Decider:
         metrics.BATCH.observe(len(answers))
         for stage, milliseconds in timings.items():
             metrics.STAGES[stage].observe(milliseconds / 1e3)
-        for missing, number in Counter(read.degraded).items():
-            if missing is not None:
-                metrics.DEGRADED.labels(missing).inc(number)
+        for missing, number in Counter(filter(None, read.degraded)).items():
+            metrics.DEGRADED.labels(missing).inc(number)
         decisions = Counter((answer.body["decision"], answer.body["model_version"]) for answer in answers)
         for (verdict, version), number in decisions.items():
             metrics.PREDICTIONS.labels(verdict, version).inc(number)
@@ -296,6 +295,9 @@ class Decider:
                 metrics.FEATURE_TOO_LATE.inc(number)
         if cut := sum(read.cut):
             metrics.FEATURE_CUT.inc(cut)
+        self._log(requests, answers)
+
+    def _log(self, requests: Sequence[ScoreRequest], answers: list[Answer]) -> None:
         for request, answer in zip(requests, answers, strict=True):
             if request.trace.sampled or (answer.body["decision"] == "decline" and self._may_log_decline()):
                 named = {name: answer.body[name] for name in _LOGGED}

@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from shared.backing.ports import free_ports
+from shared.emulator.delivery.connection import REASON_BYTES
 from shared.emulator.delivery.http_binding import HttpEvent
-from shared.emulator.delivery.sender import REASON_BYTES, Sender
+from shared.emulator.delivery.sender import Sender
 from tests.support.delivery.sink import RecordingSink, Reply
 
 EVENT = HttpEvent({"ce-id": "1", "content-type": "application/json"}, b"{}")
@@ -81,7 +82,7 @@ class Server:
 @contextlib.asynccontextmanager
 async def serving(server: Server) -> AsyncIterator[str]:
     async with await asyncio.start_server(server, "127.0.0.1", 0) as listening:
-        yield "http://127.0.0.1:%d/" % listening.sockets[0].getsockname()[1]
+        yield f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/"
 
 
 async def test_connections_are_used_again_and_opened_when_none_is_idle() -> None:
