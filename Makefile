@@ -79,8 +79,18 @@ prometheus: $(PROMETHEUS) ## Watch the running system with Prometheus on PROMETH
 	$(PROMETHEUS) --config.file=knative/monitoring/prometheus/local.yml --storage.tsdb.path=.fraud/prometheus \
 		--web.listen-address=127.0.0.1:$(PROMETHEUS_PORT) $(ARGS)
 
-test: $(INSTALLED) ## Run the tests: unit, integration, end to end
+test: $(INSTALLED) ## Run the tests: unit, integration, end to end (ARGS go to one pytest)
+ifdef ARGS
 	$(BIN)/pytest $(ARGS)
+else
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-unit test-servers
+endif
+
+test-unit: $(INSTALLED) ## Run the unit tests, in the time that other work leaves
+	nice $(BIN)/pytest tests/unit
+
+test-servers: $(INSTALLED) ## Run the tests with real servers: integration, end to end
+	$(BIN)/pytest tests/integration tests/e2e
 
 $(VENV)-sam/.installed: pyproject.toml | $(INSTALLED)
 	$(BIN)/python -m venv $(VENV)-sam

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from redis.exceptions import RedisError, ResponseError
+
 from shared.features import templates
 from shared.features.definition import DAY_MS
 from shared.features.online.layout import HEAD_BYTES
@@ -28,14 +30,14 @@ class Steps(Protocol):
 
     script: LuaScript
 
-    async def record_and_read(self, link: Link, calls: Sequence[Call]) -> list[FeatureRead]:
-        """Record transactions and make the features of each.
+    async def record_and_read(self, link: Link, calls: Sequence[Call]) -> list[FeatureRead | ResponseError]:
+        """Record transactions and make the features of each; what the store refused has its error instead.
 
         Raises:
             redis.exceptions.RedisError: The store did not answer; some transactions may have been recorded.
         """
 
-    async def record(self, link: Link, calls: Sequence[Call]) -> list[ReadStatus]:
+    async def record(self, link: Link, calls: Sequence[Call]) -> list[ReadStatus | ResponseError]:
         """The same without the features."""
 
 
@@ -46,18 +48,23 @@ class CardSteps:
         self._wire = wire
         self.script = LuaScript(wire.script.source)
 
-    async def record_and_read(self, link: Link, calls: Sequence[Call]) -> list[FeatureRead]:
+    async def record_and_read(self, link: Link, calls: Sequence[Call]) -> list[FeatureRead | ResponseError]:
         """See `Steps.record_and_read`."""
-        cards = await self._cards(link, calls)
-        return [self._wire.finish(card, ()) for card in cards]
+        replies = await attempt(link, self._commands(calls))
+        return [
+            reply if isinstance(reply, ResponseError) else self._wire.finish(self._wire.open(reply, call.subject), ())
+            for reply, call in zip(replies, calls, strict=True)
+        ]
 
-    async def record(self, link: Link, calls: Sequence[Call]) -> list[ReadStatus]:
+    async def record(self, link: Link, calls: Sequence[Call]) -> list[ReadStatus | ResponseError]:
         """See `Steps.record`."""
-        return [card.status for card in await self._cards(link, calls)]
+        return [
+            reply if isinstance(reply, ResponseError) else self._wire.status(reply)
+            for reply in await attempt(link, self._commands(calls))
+        ]
 
-    async def _cards(self, link: Link, calls: Sequence[Call]) -> list[CardReply]:
-        replies = await exchange(link, [(self.script.digest, b"1", *call.command) for call in calls])
-        return [self._wire.open(reply, call.subject) for reply, call in zip(replies, calls, strict=True)]
+    def _commands(self, calls: Sequence[Call]) -> list[Command]:
+        return [(self.script.digest, b"1", *call.command) for call in calls]
 
 
 class NodeSteps:
@@ -74,15 +81,21 @@ class NodeSteps:
         }
         self.script = LuaScript(templates.render(__package__, "card_and_merchant.lua", pieces | merchants.functions))
 
-    async def record_and_read(self, link: Link, calls: Sequence[Call]) -> list[FeatureRead]:
+    async def record_and_read(self, link: Link, calls: Sequence[Call]) -> list[FeatureRead | ResponseError]:
         """See `Steps.record_and_read`."""
         read = self._wire.read
-        replies = await exchange(link, [self._command(call) for call in calls])
-        return [read(reply, call.subject) for reply, call in zip(replies, calls, strict=True)]
+        replies = await attempt(link, [self._command(call) for call in calls])
+        return [
+            reply if isinstance(reply, ResponseError) else read(reply, call.subject)
+            for reply, call in zip(replies, calls, strict=True)
+        ]
 
-    async def record(self, link: Link, calls: Sequence[Call]) -> list[ReadStatus]:
+    async def record(self, link: Link, calls: Sequence[Call]) -> list[ReadStatus | ResponseError]:
         """See `Steps.record`."""
-        return [self._wire.status(reply) for reply in await exchange(link, [self._command(call) for call in calls])]
+        return [
+            reply if isinstance(reply, ResponseError) else self._wire.status(reply)
+            for reply in await attempt(link, [self._command(call) for call in calls])
+        ]
 
     def _command(self, call: Call) -> Command:
         key, *arguments = call.command
@@ -100,10 +113,25 @@ class ClusterSteps:
         self._merchants = merchants
         self.script = LuaScript(wire.script.source)
 
-    async def record_and_read(self, link: Link, calls: Sequence[Call]) -> list[FeatureRead]:
+    async def record_and_read(self, link: Link, calls: Sequence[Call]) -> list[FeatureRead | ResponseError]:
         """See `Steps.record_and_read`."""
         commands = self._at_cards(calls) + [self._merchants.read([call.subject]) for call in calls]
-        replies = await exchange(link, commands)
+        replies = await attempt(link, commands)
+        refused: dict[int, FeatureRead | ResponseError] = {
+            k % len(calls): reply for k, reply in enumerate(replies) if isinstance(reply, ResponseError)
+        }
+        answered = [k for k in range(len(calls)) if k not in refused]
+        reads = iter(
+            await self._reads(
+                link, [calls[k] for k in answered], [replies[k] for k in answered + [len(calls) + k for k in answered]]
+            )
+        )
+        return [refused[k] if k in refused else next(reads) for k in range(len(calls))]
+
+    async def _reads(self, link: Link, calls: Sequence[Call], replies: Sequence[bytes]) -> list[FeatureRead]:
+        """The features of calls from the replies of all their cards, then of all their merchants."""
+        if not calls:
+            return []
         cards = self._opened(calls, replies[: len(calls)])
         if self._one_by_one(cards):
             numbers = await self._in_turn(link, calls, cards)
@@ -112,11 +140,15 @@ class ClusterSteps:
             await self._tell(link, calls, cards)
         return [self._wire.finish(card, merchant) for card, merchant in zip(cards, numbers, strict=True)]
 
-    async def record(self, link: Link, calls: Sequence[Call]) -> list[ReadStatus]:
+    async def record(self, link: Link, calls: Sequence[Call]) -> list[ReadStatus | ResponseError]:
         """See `Steps.record`."""
-        cards = self._opened(calls, await exchange(link, self._at_cards(calls)))
-        await self._tell(link, calls, cards)
-        return [card.status for card in cards]
+        replies = await attempt(link, self._at_cards(calls))
+        taken = [k for k, reply in enumerate(replies) if not isinstance(reply, ResponseError)]
+        recorded = [calls[k] for k in taken]
+        cards = self._opened(recorded, [replies[k] for k in taken])
+        await self._tell(link, recorded, cards)
+        statuses = iter([card.status for card in cards])
+        return [reply if isinstance(reply, ResponseError) else next(statuses) for reply in replies]
 
     def _at_cards(self, calls: Sequence[Call]) -> list[Command]:
         return [(self.script.digest, b"1", *call.command) for call in calls]
@@ -152,6 +184,19 @@ class ClusterSteps:
         recorded = [call for call, card in zip(calls, cards, strict=True) if _is_recorded(card)]
         if recorded:
             await exchange(link, [self._merchants.record([call]) for call in recorded])
+
+
+async def attempt(link: Link, commands: Sequence[Command]) -> list[Any]:
+    """One round trip; where the store refused a call, such as at a key of a wrong type, stands its error.
+
+    Raises:
+        redis.exceptions.RedisError: The store did not answer; some calls may have been carried out.
+    """
+    replies = await link.call(commands)
+    for reply in replies:
+        if isinstance(reply, RedisError) and not isinstance(reply, ResponseError):
+            raise reply
+    return replies
 
 
 async def exchange(link: Link, commands: Sequence[Command]) -> list[Any]:
