@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
+from typing import Any
 
 import orjson
 import pytest
 
+from localstack.pump.local_server import LocalServer
 from shared.contracts.transaction import Transaction
 from tests.e2e.hosts import comparison
 from tests.e2e.hosts.comparison import answers, differences
-from tests.e2e.hosts.host import Reply
+from tests.e2e.hosts.host import Address, Reply
 from tests.e2e.hosts.stream import HOSTILE, record
 
 STREAM = record(400, seed=1, run="r-")
@@ -84,3 +87,26 @@ def test_plain_requests_are_valid_and_lie_in_the_past() -> None:
     assert len(plain) > 200
     assert max(times) < 1_767_225_600_000  # 2026
     assert all(orjson.loads(request.body)["card_id"].startswith("r-") for request in plain)
+
+
+def test_a_deployed_scorer_is_asked_by_the_name_that_its_ingress_knows() -> None:
+    asked: list[tuple[str, str | None, bytes]] = []
+
+    class Ingress(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            asked.append((self.path, self.headers["host"], body))
+            self.send_response(422)
+            self.send_header("content-type", "application/problem+json")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_: Any) -> None: ...
+
+    ingress = LocalServer(Ingress)
+    host = Address(f"http://{ingress.address}/", "scorer.fraud.example.com")
+    reply = host.ask("POST", "/v1/score?details=true", b"\xff", "application/json")
+    host.close()
+    ingress.close()
+    assert asked == [("/v1/score?details=true", "scorer.fraud.example.com", b"\xff")]
+    assert reply == Reply(422, "application/problem+json", b"{}")
