@@ -44,6 +44,8 @@ def test_an_image_for_lambda_starts_the_handler_that_the_template_names() -> Non
         stage = dockerfile.split(f"FROM {name} AS {name}-lambda\n")[1].split("\n\n")[0]
         assert f'CMD ["{function.handler}"]' in stage
         assert 'ENTRYPOINT ["python", "-m", "awslambdaric"]' in stage
+        for variable in ("HOME", "TMPDIR", "MPLCONFIGDIR", "FRAUD_STATE_DIR"):  # nothing else is writable there
+            assert f" {variable}=/tmp" in stage
 
 
 def test_the_triggers_are_the_manifests_triggers() -> None:
