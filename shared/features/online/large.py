@@ -61,7 +61,6 @@ def _render(name: str, values: dict[str, str]) -> str:
     return templates.render(__package__, name, values)
 
 
-
 def _common(aggregates: Sequence[Aggregate], limits: Limits) -> dict[str, str]:
     counted = counted_texts(aggregates)
     offsets = {field: HEAD_BYTES + CODE_BYTES * k for k, field in enumerate(STORED_TEXTS)}
