@@ -22,8 +22,8 @@ _DROPPED_AT_ONCE = 64
 _SWEEPS_OF_BLOCK = 4
 
 
-def pieces(aggregates: Sequence[Aggregate], limits: Limits) -> dict[str, str]:
-    """What the script does for large cards, as pieces of it.
+def pieces(aggregates: Sequence[Aggregate], limits: Limits, asked: Sequence[Aggregate]) -> dict[str, str]:
+    """What the script does for large cards, as pieces of it; see `script.render`.
 
     Raises:
         ValueError: The catalogue looks for an earlier occurrence in a window below a day, which days do not decide.
@@ -38,7 +38,7 @@ def pieces(aggregates: Sequence[Aggregate], limits: Limits) -> dict[str, str]:
     for name, part in _GROWTH.items():
         common[part] = _render(f"{name}.lua", common)
     return {
-        "READ_LARGE": _render("read_large.lua", common | _reading(aggregates, limits)),
+        "READ_LARGE": _render("read_large.lua", common | _reading(asked, limits)),
         "RECORD_LARGE": _render("record_large.lua", common | _recording(aggregates)),
         "PROMOTE": _render("promote.lua", common | _promoting(aggregates)),
         "REFRESH": _render("refresh.lua", common),

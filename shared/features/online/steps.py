@@ -23,10 +23,10 @@ class Steps(Protocol):
     """Recording and reading packed transactions, in the order given.
 
     Attributes:
-        script: What it needs on the server.
+        scripts: What they need on the server.
     """
 
-    script: LuaScript
+    scripts: tuple[LuaScript, ...]
 
     async def record_and_read(self, link: Link, calls: Sequence[Call]) -> list[FeatureRead]:
         """Record transactions and make the features of each.
@@ -44,20 +44,18 @@ class CardSteps:
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
-        self.script = LuaScript(wire.script.source)
+        self._reading, self._recording = LuaScript(wire.script.source), LuaScript(wire.recording.source)
+        self.scripts: tuple[LuaScript, ...] = (self._reading, self._recording)
 
     async def record_and_read(self, link: Link, calls: Sequence[Call]) -> list[FeatureRead]:
         """See `Steps.record_and_read`."""
-        cards = await self._cards(link, calls)
+        replies = await exchange(link, _at_cards(self._reading, calls))
+        cards = [self._wire.open(reply, call.subject) for reply, call in zip(replies, calls, strict=True)]
         return [self._wire.finish(card, ()) for card in cards]
 
     async def record(self, link: Link, calls: Sequence[Call]) -> list[ReadStatus]:
         """See `Steps.record`."""
-        return [card.status for card in await self._cards(link, calls)]
-
-    async def _cards(self, link: Link, calls: Sequence[Call]) -> list[CardReply]:
-        replies = await exchange(link, [(self.script.digest, b"1", *call.command) for call in calls])
-        return [self._wire.open(reply, call.subject) for reply, call in zip(replies, calls, strict=True)]
+        return [self._wire.status(reply) for reply in await exchange(link, _at_cards(self._recording, calls))]
 
 
 class NodeSteps:
@@ -65,28 +63,31 @@ class NodeSteps:
 
     def __init__(self, wire: Wire, merchants: Merchants) -> None:
         self._wire = wire
-        pieces = {
-            "CARD": wire.script.source,
+        pieces = merchants.functions | {
             "CUT": str(CUT),
             "NUMBERS": str(wire.script.doubles * _DOUBLE_BYTES),
             "HEAD": str(HEAD_BYTES),
             "DIGEST_ARGUMENT": str(3 + len(STORED_TEXTS)),
         }
-        self.script = LuaScript(templates.render(__package__, "card_and_merchant.lua", pieces | merchants.functions))
+        self._reading = _rendered("card_and_merchant.lua", pieces | {"CARD": wire.script.source})
+        self._recording = _rendered("card_and_merchant_record.lua", pieces | {"CARD": wire.recording.source})
+        self.scripts: tuple[LuaScript, ...] = (self._reading, self._recording)
 
     async def record_and_read(self, link: Link, calls: Sequence[Call]) -> list[FeatureRead]:
         """See `Steps.record_and_read`."""
         read = self._wire.read
-        replies = await exchange(link, [self._command(call) for call in calls])
+        replies = await exchange(link, [self._command(self._reading, call) for call in calls])
         return [read(reply, call.subject) for reply, call in zip(replies, calls, strict=True)]
 
     async def record(self, link: Link, calls: Sequence[Call]) -> list[ReadStatus]:
         """See `Steps.record`."""
-        return [self._wire.status(reply) for reply in await exchange(link, [self._command(call) for call in calls])]
+        replies = await exchange(link, [self._command(self._recording, call) for call in calls])
+        return [self._wire.status(reply) for reply in replies]
 
-    def _command(self, call: Call) -> Command:
+    @staticmethod
+    def _command(script: LuaScript, call: Call) -> Command:
         key, *arguments = call.command
-        return (self.script.digest, b"2", key, merchant_key(call.subject.merchant_id), *arguments, *recording(call))
+        return (script.digest, b"2", key, merchant_key(call.subject.merchant_id), *arguments, *recording(call))
 
 
 class ClusterSteps:
@@ -98,31 +99,27 @@ class ClusterSteps:
     def __init__(self, wire: Wire, merchants: Merchants) -> None:
         self._wire = wire
         self._merchants = merchants
-        self.script = LuaScript(wire.script.source)
+        self._reading, self._recording = LuaScript(wire.script.source), LuaScript(wire.recording.source)
+        self.scripts: tuple[LuaScript, ...] = (self._reading, self._recording)
 
     async def record_and_read(self, link: Link, calls: Sequence[Call]) -> list[FeatureRead]:
         """See `Steps.record_and_read`."""
-        commands = self._at_cards(calls) + [self._merchants.read([call.subject]) for call in calls]
+        commands = _at_cards(self._reading, calls) + [self._merchants.read([call.subject]) for call in calls]
         replies = await exchange(link, commands)
-        cards = self._opened(calls, replies[: len(calls)])
+        cards = [self._wire.open(reply, call.subject) for reply, call in zip(replies, calls, strict=False)]
         if self._one_by_one(cards):
             numbers = await self._in_turn(link, calls, cards)
         else:
             numbers = self._merchants.numbers(replies[len(calls) :])
-            await self._tell(link, calls, cards)
+            await self._tell(link, calls, [card.status for card in cards])
         return [self._wire.finish(card, merchant) for card, merchant in zip(cards, numbers, strict=True)]
 
     async def record(self, link: Link, calls: Sequence[Call]) -> list[ReadStatus]:
         """See `Steps.record`."""
-        cards = self._opened(calls, await exchange(link, self._at_cards(calls)))
-        await self._tell(link, calls, cards)
-        return [card.status for card in cards]
-
-    def _at_cards(self, calls: Sequence[Call]) -> list[Command]:
-        return [(self.script.digest, b"1", *call.command) for call in calls]
-
-    def _opened(self, calls: Sequence[Call], replies: Sequence[bytes]) -> list[CardReply]:
-        return [self._wire.open(reply, call.subject) for reply, call in zip(replies, calls, strict=True)]
+        replies = await exchange(link, _at_cards(self._recording, calls))
+        statuses = [self._wire.status(reply) for reply in replies]
+        await self._tell(link, calls, statuses)
+        return statuses
 
     def _one_by_one(self, cards: Sequence[CardReply]) -> bool:
         """Whether merchants have to be read once more, in turn with what they are told.
@@ -142,14 +139,14 @@ class ClusterSteps:
         for call, card in zip(calls, cards, strict=True):
             reads.append(len(commands))
             commands.append(self._merchants.read([card.subject]))
-            if _is_recorded(card):
+            if _is_recorded(call, card.status):
                 commands.append(self._merchants.record([call]))
         replies = await exchange(link, commands)
         return self._merchants.numbers([replies[position] for position in reads])
 
-    async def _tell(self, link: Link, calls: Sequence[Call], cards: Sequence[CardReply]) -> None:
+    async def _tell(self, link: Link, calls: Sequence[Call], statuses: Sequence[ReadStatus]) -> None:
         """Tell the merchants what their cards have recorded."""
-        recorded = [call for call, card in zip(calls, cards, strict=True) if _is_recorded(card)]
+        recorded = [call for call, status in zip(calls, statuses, strict=True) if _is_recorded(call, status)]
         if recorded:
             await exchange(link, [self._merchants.record([call]) for call in recorded])
 
@@ -167,6 +164,14 @@ async def exchange(link: Link, commands: Sequence[Command]) -> list[Any]:
     return replies
 
 
-def _is_recorded(card: CardReply) -> bool:
+def _at_cards(script: LuaScript, calls: Sequence[Call]) -> list[Command]:
+    return [(script.digest, b"1", *call.command) for call in calls]
+
+
+def _rendered(name: str, pieces: dict[str, str]) -> LuaScript:
+    return LuaScript(templates.render(__package__, name, pieces))
+
+
+def _is_recorded(call: Call, status: ReadStatus) -> bool:
     """Whether its merchant has to know the transaction: the card has it, and the merchant is known."""
-    return card.status in _RECORDED and bool(card.subject.merchant_id)
+    return status in _RECORDED and bool(call.subject.merchant_id)
