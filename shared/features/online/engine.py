@@ -56,7 +56,7 @@ class OnlineFeatures:
             self._steps = ClusterSteps(self._wire, self._merchants)
         else:
             self._steps = NodeSteps(self._wire, self._merchants)
-        self._link = link(redis, [self._steps.script, *self._merchants.scripts])
+        self._link = link(redis, [*self._steps.scripts, *self._merchants.scripts])
 
     async def record_and_read(self, transactions: Sequence[Transaction]) -> list[FeatureRead]:
         """Record transactions in the order given and read the features of each.
