@@ -32,6 +32,9 @@ RUN uv pip install --requirements pyproject.toml --extra drift --constraints req
 FROM build AS promote-packages
 ARG SSL_CERT_FILE
 RUN uv pip install --requirements pyproject.toml --extra promote --constraints requirements.lock
+FROM build AS dispatcher-packages
+ARG SSL_CERT_FILE
+RUN uv pip install --requirements pyproject.toml --extra dispatcher --constraints requirements.lock
 FROM build AS producer-packages
 ARG SSL_CERT_FILE
 RUN uv pip install --requirements pyproject.toml --extra producer --constraints requirements.lock
@@ -77,3 +80,56 @@ ENV FUNCTION_TARGET=promote FUNCTION_SOURCE=functions/promote/main.py
 FROM function AS producer
 COPY --from=producer-packages /opt/venv /opt/venv
 CMD ["python", "-m", "functions.producer"]
+
+# Delivers events as KafkaSources do, where there are none: it reads the same manifests.
+FROM function AS dispatcher
+COPY --from=dispatcher-packages /opt/venv /opt/venv
+COPY knative/base knative/base
+CMD ["python", "-m", "shared.emulator.delivery", "--help"]
+
+# The same functions for AWS Lambda: behind the runtime interface client instead of a server; /tmp alone is writable there.
+FROM build AS lambda-packages
+ARG SSL_CERT_FILE
+RUN uv pip install --target /opt/lambda --constraints requirements.lock awslambdaric
+
+FROM scorer AS scorer-lambda
+COPY --from=lambda-packages /opt/lambda /opt/lambda
+ENV PYTHONPATH=/app:/opt/lambda HOME=/tmp TMPDIR=/tmp MPLCONFIGDIR=/tmp FRAUD_STATE_DIR=/tmp/fraud
+ENTRYPOINT ["python", "-m", "awslambdaric"]
+CMD ["functions.scorer.main.lambda_handler"]
+
+FROM feature-updater AS feature-updater-lambda
+COPY --from=lambda-packages /opt/lambda /opt/lambda
+ENV PYTHONPATH=/app:/opt/lambda HOME=/tmp TMPDIR=/tmp MPLCONFIGDIR=/tmp FRAUD_STATE_DIR=/tmp/fraud
+ENTRYPOINT ["python", "-m", "awslambdaric"]
+CMD ["functions.feature_updater.main.lambda_handler"]
+
+FROM shadow-scorer AS shadow-scorer-lambda
+COPY --from=lambda-packages /opt/lambda /opt/lambda
+ENV PYTHONPATH=/app:/opt/lambda HOME=/tmp TMPDIR=/tmp MPLCONFIGDIR=/tmp FRAUD_STATE_DIR=/tmp/fraud
+ENTRYPOINT ["python", "-m", "awslambdaric"]
+CMD ["functions.shadow_scorer.main.lambda_handler"]
+
+FROM train AS train-lambda
+COPY --from=lambda-packages /opt/lambda /opt/lambda
+ENV PYTHONPATH=/app:/opt/lambda HOME=/tmp TMPDIR=/tmp MPLCONFIGDIR=/tmp FRAUD_STATE_DIR=/tmp/fraud
+ENTRYPOINT ["python", "-m", "awslambdaric"]
+CMD ["functions.train.main.lambda_handler"]
+
+FROM archiver AS archiver-lambda
+COPY --from=lambda-packages /opt/lambda /opt/lambda
+ENV PYTHONPATH=/app:/opt/lambda HOME=/tmp TMPDIR=/tmp MPLCONFIGDIR=/tmp FRAUD_STATE_DIR=/tmp/fraud
+ENTRYPOINT ["python", "-m", "awslambdaric"]
+CMD ["functions.archiver.main.lambda_handler"]
+
+FROM drift AS drift-lambda
+COPY --from=lambda-packages /opt/lambda /opt/lambda
+ENV PYTHONPATH=/app:/opt/lambda HOME=/tmp TMPDIR=/tmp MPLCONFIGDIR=/tmp FRAUD_STATE_DIR=/tmp/fraud
+ENTRYPOINT ["python", "-m", "awslambdaric"]
+CMD ["functions.drift.main.lambda_handler"]
+
+FROM promote AS promote-lambda
+COPY --from=lambda-packages /opt/lambda /opt/lambda
+ENV PYTHONPATH=/app:/opt/lambda HOME=/tmp TMPDIR=/tmp MPLCONFIGDIR=/tmp FRAUD_STATE_DIR=/tmp/fraud
+ENTRYPOINT ["python", "-m", "awslambdaric"]
+CMD ["functions.promote.main.lambda_handler"]

@@ -9,6 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 MANIFESTS := knative/base
+COMPOSE := localstack/compose.yaml
 FUNCTIONS := scorer feature-updater shadow-scorer train archiver drift promote producer
 
 # The first Python that is new enough; PYTHON=... chooses another.
@@ -91,12 +92,21 @@ test-unit: $(INSTALLED) ## Run the unit tests, in the time that other work leave
 test-servers: $(INSTALLED) ## Run the tests with real servers: integration, end to end
 	$(BIN)/pytest tests/integration tests/e2e
 
-check: $(INSTALLED) ## Lint, format, types, manifests: exactly what CI checks
+$(VENV)-sam/.installed: pyproject.toml | $(INSTALLED)
+	$(BIN)/python -m venv $(VENV)-sam
+	@$(uv_settings); VIRTUAL_ENV=$(CURDIR)/$(VENV)-sam $(BIN)/uv pip install --quiet --editable '.[sam]'
+	@touch $@
+
+check: $(INSTALLED) $(VENV)-sam/.installed ## Lint, format, types, manifests, templates: exactly what CI checks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	@$(BIN)/python -c 'import pathlib; from shared.emulator.manifests import load_manifests; \
 	load_manifests(pathlib.Path("$(MANIFESTS)")); print("$(MANIFESTS): every manifest can be honoured")'
+	$(BIN)/cfn-lint template.yaml
+	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(VENV)-sam/bin/sam validate --lint --template-file template.yaml
+	@if docker compose version > /dev/null 2>&1; then docker compose --file $(COMPOSE) config --quiet; \
+	else echo "$(COMPOSE): no docker compose here; the tests look at its structure alone"; fi
 
 format: $(INSTALLED) ## Format the code and fix what can be fixed
 	$(BIN)/ruff format .
@@ -120,6 +130,9 @@ verify-features: $(INSTALLED) ## Compare both engines and the oracle on EVENTS=1
 bench-features: $(INSTALLED) ## Measure the feature engines by size of card and of history (no running system needed)
 	$(BIN)/python -m tests.benchmarks.features $(ARGS)
 
+bench-lambda: $(INSTALLED) ## Measure the scorer under AWS Lambda's runtime interface: cold start, warm latency, memory (1 minute)
+	$(BIN)/python -m tests.benchmarks.lambda_runtime
+
 bench-train: $(INSTALLED) ## Measure one fit on 1.75 million transactions (5 minutes; keeps its rows in .fraud/bench-train)
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m tests.benchmarks.training .fraud/bench-train $(ARGS)
 
@@ -128,6 +141,16 @@ verify-faults: $(INSTALLED) ## Kill processes of the running system 70 times und
 
 verify-hostile: $(INSTALLED) ## Send 10,000 hostile records through the running system
 	$(BIN)/python -m tests.e2e.verify_hostile $(ARGS)
+
+verify-hosts: EVENTS = 10000
+verify-hosts: $(INSTALLED) ## Compare EVENTS=10000 decisions on four hosts byte by byte (3 minutes; ARGS="--url URL --mlflow URL")
+	$(BIN)/python -m tests.e2e.hosts --events $(EVENTS) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+compose-up: ## Start the whole system in containers (needs Docker Compose); ends when all are healthy
+	docker compose --file $(COMPOSE) up --build --detach --wait $(ARGS)
+
+compose-down: ## Stop it (ARGS=--volumes removes its state)
+	docker compose --file $(COMPOSE) down $(ARGS)
 
 images: ## Build the container image of each function (needs a Docker engine)
 	@for function in $(FUNCTIONS); do \
@@ -153,5 +176,5 @@ lock: $(INSTALLED) ## Resolve all dependencies anew: requirements.lock and Kafka
 
 clean: ## Stop the system and remove its state, .venv and all caches of the tools
 	@[ ! -x $(BIN)/fraud ] || $(BIN)/fraud down --wipe
-	rm -rf $(VENV) $(VENV)-bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .schemathesis
+	rm -rf $(VENV) $(VENV)-bench $(VENV)-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis .schemathesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
