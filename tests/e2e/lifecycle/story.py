@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from functions.drift.quantities import RECALL
+from shared.runs.record import RunRecord
 from tests.e2e.lifecycle.plan import NEW_PATTERN, Plan
 from tests.e2e.lifecycle.stage import Stage
 from tests.e2e.lifecycle.traffic import DailyTraffic
 
 Kind = Literal["onset", "alarm", "trained", "refused", "rejected", "promoted"]
 _TRY_AGAIN_DAYS: Final = 4
-_REFUSED: Final = "drift started a training that was refused"
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,6 @@ class Director:
         self._stage = stage
         self._traffic = traffic
         self._announce = announce
-        self._log = stage.system.state.home / "logs" / "train.jsonl"
         self._trained_on: int | None = None
         self.story = Story()
 
@@ -106,7 +103,7 @@ class Director:
             self._train_again(day, as_of)
 
     def _drift(self, day: int, as_of: str) -> None:
-        before, said = set(self._stage.versions()), len(_refusals(self._log))
+        before = datetime.now(UTC)
         document = self._stage.run("drift", {"as_of": as_of}).outputs
         outcome = document["outcome"]
         self.story.verdicts[outcome] = self.story.verdicts.get(outcome, 0) + 1
@@ -118,20 +115,20 @@ class Director:
         found = ", ".join(f"{one['name']} {one['effect']:.2f}" for one in document["findings"])
         self._tell(Moment(day, "alarm", f"drift: {found}"))
         self._stage.wait_caught_up()
-        self._trained(day, before, _refusals(self._log)[said:])
+        self._trained(day, self._stage.runs_since("train", before))
 
     def _train_again(self, day: int, as_of: str) -> None:
         """Do what the daily training does until a challenger is promoted: more is known of what the alarm was about."""
-        before = set(self._stage.versions())
-        reason = self._stage.train(as_of)
-        self._trained(day, before, [reason] if reason else [])
+        self._trained(day, self._stage.train(as_of))
 
-    def _trained(self, day: int, before: set[str], refusals: list[str]) -> None:
+    def _trained(self, day: int, trainings: Iterable[RunRecord]) -> None:
         self._trained_on = day
-        for version in sorted(set(self._stage.versions()) - before):
-            self._tell(Moment(day, "trained", f"version {version} passed its gates and is the challenger"))
-        for reason in refusals:
-            self._tell(Moment(day, "refused", reason))
+        for training in trainings:
+            for one in training.outputs.get("registered", ()):
+                text = f"version {one['version']} passed its gates and is the {one['alias']}"
+                self._tell(Moment(day, "trained", text))
+            if training.outcome != "done":
+                self._tell(Moment(day, "refused", training.reason))
 
     def _promote(self, day: int, as_of: str) -> None:
         document = self._stage.run("promote", {"as_of": as_of}).outputs
@@ -151,10 +148,3 @@ class Director:
             f"day {day:>3} of {self._plan.days}: {tally.kinds['transaction']:,} transactions, "
             f"{tally.stand_ins.total()} failed, champion {self.story.champions[-1]}"
         )
-
-
-def _refusals(log: Path) -> list[str]:
-    """Return why trainings that drift started were refused, in the order of the log."""
-    lines: list[dict[str, Any]] = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
-    messages = [str(line.get("message", "")) for line in lines]
-    return [message.removeprefix(f"{_REFUSED}: ") for message in messages if message.startswith(_REFUSED)]

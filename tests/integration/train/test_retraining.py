@@ -7,13 +7,14 @@ import pytest
 from functions.train.bootstrap import first_models
 from functions.train.errors import NotEnoughData, TrainingRefused
 from functions.train.job import ENVIRONMENT
-from functions.train.learn import train
+from functions.train.learn import Attempt, train
 from functions.train.publish import publish
 from functions.train.request import TrainRequest
 from functions.train.retrain import lake_dataset
 from functions.train.rows import DAY_MS
 from functions.train.settings import TrainSettings
 from shared.registry.client import RegistryClient
+from shared.runs.lease import LeaseLost
 from shared.simulation.history import generate_history
 from tests.support.lake_tables import MemoryLake, archived, moment
 from tests.support.registry.mlflow_server import running_server
@@ -86,6 +87,20 @@ def test_a_failed_gate_registers_nothing_and_keeps_the_run_with_the_reason(champ
     [run] = found.search_runs([experiment], "tags.gates = 'failed'")
     assert run.data.tags["refused"].startswith("parity gate: 7 feature values differ")
     assert run.data.metrics["gate_parity"] == 7
+
+
+def test_a_training_that_was_overtaken_registers_nothing(champion, lake, settings):
+    def overtaken():
+        raise LeaseLost("train was taken over")
+
+    client = RegistryClient(settings.mlflow_tracking_uri)
+    before = [(version.version, version.aliases) for version in client.versions(NAME)]
+    attempt = Attempt(check_alone=overtaken)
+    with pytest.raises(LeaseLost):
+        train(TrainRequest(), settings, lambda: (lake, lambda since, until: 0), attempt)
+    assert [(version.version, version.aliases) for version in client.versions(NAME)] == before
+    assert attempt.inputs["champion"] == champion.version
+    assert attempt.inputs["decisions"] == 0
 
 
 def test_too_few_matured_decisions_are_waited_for_or_said(champion, lake, settings):
