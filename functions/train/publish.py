@@ -22,6 +22,7 @@ from functions.train.run_log import log_figures, log_files, log_model, run_tags,
 from functions.train.stages import stage
 from functions.train.version_registry import NewVersion, register
 from shared.registry.client import SHA256_TAG
+from shared.scoring.predictor import SCORE_DECIMALS
 
 log = logging.getLogger(__name__)
 
@@ -126,5 +127,5 @@ def _version_tags(candidate: Candidate, dataset: Dataset) -> dict[str, str]:
         SHA256_TAG: hashlib.sha256(candidate.bundle).hexdigest(),
         "policy_version": main.policy.version,
         **{name: tags[name] for name in _VERSION_TAGS},
-        **{name: f"{value:.6f}" for name, value in figures.items()},
+        **{name: f"{value:.{SCORE_DECIMALS}f}" for name, value in figures.items()},
     }
