@@ -20,6 +20,7 @@ from shared.contracts.transaction import Transaction
 from shared.features.catalogue import CATALOGUE
 from shared.features.online import OnlineFeatures
 from shared.features.online.client import connect
+from shared.features.online.layout import Limits
 from shared.lake.lake import Lake
 from shared.parity.check import ParityCheck, Report
 from tests.support.lake.tables import own_lake, write
@@ -56,10 +57,10 @@ class World:
     async def decide(self, one: Transaction, *, wrong: Mapping[str, float] | None = None, away: bool = False) -> str:
         """The scorer decides; `wrong` values are logged instead of those that it read."""
         if away:
-            status, values = "unread", self.store.request_only_vector(one)
+            status, values, cut = "unread", self.store.request_only_vector(one), False
         else:
             (read,) = await self.store.record_and_read([one])
-            status, values = read.status.name.lower(), read.values
+            status, values, cut = read.status.name.lower(), read.values, read.cut
         identity = decision_id(one.event_time_ms, one.transaction_id, "1", str(len(self.decisions)))
         document = {
             "transaction_id": one.transaction_id,
@@ -74,6 +75,7 @@ class World:
             "transaction": one.to_wire(),
             "features": dict(zip(CATALOGUE.names, values, strict=True)) | dict(wrong or {}),
             "feature_status": status,
+            "features_cut": cut,
             "catalogue_version": CATALOGUE.version,
             "decided_at": to_rfc3339(self.now_ms),
         }
@@ -219,6 +221,20 @@ async def test_degraded_decisions_are_left_out(world: World) -> None:
     await world.decide(world.make("tx-1", card_id="other"))
     report = world.check()
     assert (report.checked, report.left_out) == (1, {"degraded": 1})
+
+
+async def test_cut_vectors_are_left_out(redis_url: str, s3_environment: Mapping[str, str]) -> None:
+    """A card that holds about 40 transactions: what it has forgotten is in the lake."""
+    limits = Limits(small=4, block=3, page=2, bucket=150, sweep=4, most=40)
+    world = World(OnlineFeatures(connect(redis_url), limits=limits), own_lake(s3_environment))
+    for number in range(60):
+        world.now_ms += MINUTE_MS
+        await world.decide(world.make(f"tx-{number}"))
+    await world.store.aclose()
+    report = world.check()
+    assert report.decisions_wrong == 0, report.wrong
+    assert report.left_out["cut"] >= 10
+    assert report.checked + report.left_out["cut"] == 60
 
 
 async def test_decisions_whose_windows_reach_before_the_lake_are_left_out(world: World) -> None:
