@@ -95,7 +95,7 @@ class Director:
     def _judge(self, day: int) -> None:
         """Do what the schedules do at the midnight that ends a day."""
         as_of = datetime.fromtimestamp(self._plan.midnight_ms(day) / 1000, UTC).isoformat()
-        self._stage.run("archiver", {})
+        self._stage.archive()
         # A challenger that is promoted answers to the drift that it was trained for.
         self._promote(day, as_of)
         self._drift(day, as_of)
