@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
-import threading
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -59,9 +57,7 @@ def run(request: JobRequest) -> JobOutcome:
     runs = RunsAlone(
         LakeSettings(), FUNCTION, every=EVERY, errors=errors, lease_seconds=settings.fraud_training_lease_seconds
     )
-    if not runs.lake_answers():  # the whole system is starting, and this will be the first training
-        threading.Thread(target=importlib.import_module, args=["functions.train.bootstrap"], daemon=True).start()
-        runs.wait_for_lake(settings.fraud_registry_wait_seconds)
+    runs.wait_for_lake(settings.fraud_registry_wait_seconds)  # before the first training the whole system starts
     return runs.do(request.trigger, work)
 
 

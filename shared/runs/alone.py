@@ -99,16 +99,15 @@ class RunsAlone:
         except self._away as error:
             return JobOutcome(kind="missing", reason=str(error))
 
-    def lake_answers(self) -> bool:
-        """Whether the lake is there."""
-        try:
-            self._store.functions()
-        except LakeAway:
-            return False
-        return True
-
     def wait_for_lake(self, seconds: float) -> None:
         """Wait until the lake answers, but no longer than so: `do` then says that it is away."""
         deadline = time.monotonic() + seconds
-        while not self.lake_answers() and time.monotonic() < deadline:
-            time.sleep(_POLL_SECONDS)
+        while True:
+            try:
+                self._store.functions()
+            except LakeAway:
+                if time.monotonic() >= deadline:
+                    return
+                time.sleep(_POLL_SECONDS)
+            else:
+                return
