@@ -15,6 +15,7 @@ from functions.train.request import TrainRequest, TrainResult
 from functions.train.settings import TrainSettings
 from functions.train.stages import stage
 from shared.contracts.event_time import to_milliseconds, to_rfc3339
+from shared.features.definition import DAY_MS
 from shared.registry.client import RegistryClient
 from shared.registry.errors import RegistryUnavailable
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CHAMPION_ALIAS = "champion"
+CHALLENGER_ALIAS = "challenger"
+CUT_TAG = "dataset_cut"
 FIRST_ANSWER_S = 0.5
 OpenLake = Callable[[], tuple["Lake", "CompareDecisions"]]
 
@@ -62,6 +65,8 @@ def train(
     attempt: Attempt | None = None,
 ) -> TrainResult:
     """Train once: a first champion with its challenger, or with a champion there a new challenger.
+
+    A challenger that is still being weighed is not replaced, unless the request insists.
 
     The work on a simulated history begins while the registry may still be starting.
 
@@ -142,6 +147,7 @@ def _from_lake(
 
     try:
         cut_ms = None if request.as_of is None else to_milliseconds(request.as_of)
+        rival = client.version_by_alias(settings.fraud_model_name, CHALLENGER_ALIAS)
         dataset = lake_dataset(*open_lake(), cut_ms, settings)
         score_test = champion_scores(client, champion)
     except TableMissing as missing:
@@ -150,7 +156,27 @@ def _from_lake(
         raise ServiceMissing(str(away)) from away
     seed = settings.fraud_bootstrap_seed if request.seed is None else request.seed
     attempt.note(dataset, seed, champion)
+    if not request.insist and (weighed := being_weighed(rival, dataset.cut_ms, settings.fraud_challenger_days)):
+        log.info("%s", weighed)
+        return TrainResult(message=weighed)
     return _publish([challenger(dataset, score_test, seed=seed, settings=settings)], dataset, settings, attempt)
+
+
+def being_weighed(challenger: ModelVersion | None, cut_ms: int, days: float) -> str:
+    """Return why a challenger is left to its shadow evidence; empty when there is none, or it has had its time.
+
+    Args:
+        challenger: The present one.
+        cut_ms: Up to when the next one would know data, UTC milliseconds.
+        days: Its time, from the cut of its own data on.
+    """
+    known = None if challenger is None else challenger.tags.get(CUT_TAG)
+    if challenger is None or known is None:
+        return ""
+    age_ms = cut_ms - to_milliseconds(datetime.fromisoformat(known))
+    if not 0 <= age_ms < days * DAY_MS:  # data from before its cut say nothing of how long it has been weighed
+        return ""
+    return f"challenger {challenger.version} is left to its shadow evidence until {days:g} days after {known}"
 
 
 def _lake_of_the_environment(parity_decisions: int) -> tuple[Lake, CompareDecisions]:

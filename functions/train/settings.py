@@ -56,6 +56,12 @@ class TrainSettings(BaseSettings):
         description="Average precision that a model may be below the champion on the same rows, by the lower bound of "
         "a paired bootstrap: two equal models differ by chance.",
     )
+    fraud_challenger_days: float = Field(
+        default=21.0,
+        ge=0,
+        description="Days, from the cut of its data to that of the next training's, that a challenger is left to its "
+        "shadow evidence: a new one every day would never see its labels mature. Long enough for the label horizon.",
+    )
     fraud_alert_budget: float = Field(
         default=0.01, gt=0, lt=1, description="Share of transactions that may be reviewed or declined."
     )

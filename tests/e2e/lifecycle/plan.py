@@ -31,6 +31,7 @@ SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
         "FRAUD_TRAINING_LOOKBACK_DAYS": "14",
         "FRAUD_LEAST_MATURED_ROWS": "5000",
         "FRAUD_LEAST_MATURED_FRAUDS": "100",
+        "FRAUD_CHALLENGER_DAYS": "5",
         "FRAUD_SEARCH_TRIALS": "0",
         "FRAUD_TRAINING_PARITY_DECISIONS": "500",
         # The test rows are those of two days: what they prove has wide bounds.

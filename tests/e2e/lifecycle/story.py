@@ -73,34 +73,42 @@ class Director:
         self.story = Story()
 
     def play(self) -> Story:
-        """Play all days; what a midnight starts runs while the traffic of the next days goes on."""
+        """Play all days.
+
+        What moves the champion happens while the traffic of the next day goes on. A training takes minutes, so event
+        time, of which a day passes in seconds here, waits for it.
+        """
         with ThreadPoolExecutor(1) as office:
-            judging: Future[None] | None = None
             for day in range(self._plan.days + 1):
+                weighing: Future[None] | None = None
                 if self._plan.is_judged(day):
-                    if judging is not None:
-                        judging.result()
                     self._stage.wait_caught_up()
-                    judging = office.submit(self._judge, day)
+                    weighing = office.submit(self._weigh, day)
                 if day == self._plan.onset:
                     self._tell(Moment(day, "onset", f"{NEW_PATTERN} begins"))
                 if day < self._plan.days:
                     self._traffic.send_day()
                     self.story.champions.append(self._stage.champion())
                     self._progress(day + 1)
-            if judging is not None:
-                judging.result()
+                if weighing is not None:
+                    weighing.result()
+                    self._judge(day)
         return self.story
 
-    def _judge(self, day: int) -> None:
-        """Do what the schedules do at the midnight that ends a day."""
-        as_of = datetime.fromtimestamp(self._plan.midnight_ms(day) / 1000, UTC).isoformat()
+    def _weigh(self, day: int) -> None:
+        """Archive what came before a midnight, and weigh the challenger by it."""
         self._stage.archive()
         # A challenger that is promoted answers to the drift that it was trained for.
-        self._promote(day, as_of)
-        self._drift(day, as_of)
+        self._promote(day, self._as_of(day))
+
+    def _judge(self, day: int) -> None:
+        """Do the rest of what the schedules do at the midnight that ends a day."""
+        self._drift(day, self._as_of(day))
         if self._trained_on is not None and day - self._trained_on >= _TRY_AGAIN_DAYS:
-            self._train_again(day, as_of)
+            self._train_again(day, self._as_of(day))
+
+    def _as_of(self, day: int) -> str:
+        return datetime.fromtimestamp(self._plan.midnight_ms(day) / 1000, UTC).isoformat()
 
     def _drift(self, day: int, as_of: str) -> None:
         before = datetime.now(UTC)
@@ -127,7 +135,7 @@ class Director:
             for one in training.outputs.get("registered", ()):
                 text = f"version {one['version']} passed its gates and is the {one['alias']}"
                 self._tell(Moment(day, "trained", text))
-            if training.outcome != "done":
+            if training.outcome in ("refused", "failed"):
                 self._tell(Moment(day, "refused", training.reason))
 
     def _promote(self, day: int, as_of: str) -> None:

@@ -39,6 +39,7 @@ def settings():
         fraud_model_name=NAME,
         fraud_label_horizon_days=7,
         fraud_search_trials=2,
+        fraud_challenger_days=0,
         fraud_least_matured_rows=10_000,
         # So little fraud proves little.
         fraud_least_precision=0.3,
@@ -74,6 +75,15 @@ def test_a_challenger_is_registered_with_what_names_its_data(champion, lake, set
     run = mlflow.MlflowClient(settings.mlflow_tracking_uri).get_run(made.run_id)
     assert run.data.tags["gate_champion"].startswith("passed: average precision")
     assert run.data.tags["training_data"].startswith("lake: ")
+
+
+def test_a_challenger_is_left_to_its_shadow_evidence(champion, lake, settings):
+    client = RegistryClient(settings.mlflow_tracking_uri)
+    before = client.version_by_alias(NAME, "challenger")
+    result = ask(lake, settings.model_copy(update={"fraud_challenger_days": 21}))
+    assert result.registered == ()
+    assert result.message.startswith(f"challenger {before.version} is left to its shadow evidence until 21 days after")
+    assert client.version_by_alias(NAME, "challenger").version == before.version
 
 
 def test_a_failed_gate_registers_nothing_and_keeps_the_run_with_the_reason(champion, lake, settings):
