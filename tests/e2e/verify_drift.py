@@ -6,8 +6,8 @@ The stream is simulated traffic with its features, scored by a model that learne
 bootstrapped from the second half by cards: one day of a card at a time, so that a window has the ties between rows that
 a real day has. Beside them stand the real days of the stream, and its first days, while the features still fill up.
 
-Of a merchant's risk drift compares the missing share alone (`functions.drift.quantities`). A line of the table tells how
-comparing its values would do on the same days without drift.
+Of a merchant's risk drift compares the missing share alone (`functions.drift.quantities`). A line of the table has what
+comparing its values would find on the same days without drift.
 """
 
 from __future__ import annotations
