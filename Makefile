@@ -58,8 +58,38 @@ down: $(INSTALLED) ## Stop it in order, with nothing lost (ARGS=--wipe removes i
 status: $(INSTALLED) ## Show how it stands
 	@$(BIN)/fraud status $(ARGS)
 
-test: $(INSTALLED) ## Run the tests: unit, integration, end to end
+# Prometheus and promtool come from PATH, or from Debian's or Ubuntu's package. Unpacked without being installed that
+# does all that tests need; its pages in the browser want /usr/share/prometheus.
+PROMETHEUS := $(or $(shell command -v prometheus),$(BIN)/prometheus)
+$(BIN)/prometheus: | $(VENV)/pyvenv.cfg
+	@command -v apt-get dpkg-deb >/dev/null || { \
+		echo "make: no prometheus on PATH, and no apt-get to fetch it with; install Prometheus 2.42 or newer" >&2; exit 1; }
+	@folder="$$(mktemp -d)"; trap 'rm -rf "$$folder"' EXIT; cd "$$folder"; \
+	apt-get -qq download prometheus 2>/dev/null || { apt-get -qq update; apt-get -qq download prometheus; }; \
+	dpkg-deb --extract prometheus_*.deb .; \
+	install usr/bin/promtool usr/bin/prometheus $(CURDIR)/$(BIN)/
+
+monitoring-tools: $(PROMETHEUS) ## Fetch Prometheus and promtool, where PATH has none (Debian, Ubuntu; no root needed)
+
+PROMETHEUS_PORT ?= 9090
+prometheus: $(PROMETHEUS) ## Watch the running system with Prometheus on PROMETHEUS_PORT=9090 (Ctrl-C ends it)
+	@[ $(PROMETHEUS) != $(BIN)/prometheus ] || [ -e /usr/share/prometheus ] || { \
+		echo "make: this Prometheus answers its API only; for its pages install the package: sudo apt-get install prometheus"; }
+	$(PROMETHEUS) --config.file=knative/monitoring/prometheus/local.yml --storage.tsdb.path=.fraud/prometheus \
+		--web.listen-address=127.0.0.1:$(PROMETHEUS_PORT) $(ARGS)
+
+test: $(INSTALLED) ## Run the tests: unit, integration, end to end (ARGS go to one pytest)
+ifdef ARGS
 	$(BIN)/pytest $(ARGS)
+else
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-unit test-servers
+endif
+
+test-unit: $(INSTALLED) ## Run the unit tests, in the time that other work leaves
+	nice $(BIN)/pytest tests/unit
+
+test-servers: $(INSTALLED) ## Run the tests with real servers: integration, end to end
+	$(BIN)/pytest tests/integration tests/e2e
 
 check: $(INSTALLED) ## Lint, format, types, manifests: exactly what CI checks
 	$(BIN)/ruff check .

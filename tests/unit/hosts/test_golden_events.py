@@ -43,13 +43,17 @@ class Neighbours:
     store: FakeStore = field(default_factory=FakeStore)
     producer: FakeProducer = field(default_factory=FakeProducer)
     dead_letters: FakeProducer = field(default_factory=FakeProducer)
+    publisher: Publisher = field(init=False)
     trained: int = 0
     archived: list[str] = field(default_factory=list)
     ran: Counter[str] = field(default_factory=Counter)
 
+    def __post_init__(self) -> None:
+        self.publisher = Publisher("unused:1", producer=self.producer)  # type: ignore[arg-type]
+
     def check(self, expect: dict[str, Any]) -> None:
         """Compare the effect with what is expected."""
-        self.producer.flush(0)
+        self.publisher.drain(0)
         recorded = [name for card in self.store.cards.values() for name in card]
         assert recorded == expect.get("recorded", recorded)
         published: dict[str, list[str | None]] = {}
@@ -83,7 +87,7 @@ class Neighbours:
 def neighbours(monkeypatch: pytest.MonkeyPatch) -> Iterator[Neighbours]:
     """Entry modules that are loaded now compose their function with these neighbours."""
     neighbours = Neighbours()
-    publisher = Publisher("unused:1", producer=neighbours.producer)  # type: ignore[arg-type]
+    publisher = neighbours.publisher
     for composition, others in {
         functions.scorer.composition: {
             "features": neighbours.store,
