@@ -66,8 +66,14 @@ def ask(lake, settings, mismatches=0, **request):
     return train(TrainRequest(**request), settings, lambda: (lake, lambda since, until: mismatches))
 
 
-def test_a_challenger_is_registered_with_what_names_its_data(champion, lake, settings):
+@pytest.fixture(scope="module")
+def made(champion, lake, settings):
+    """A challenger."""
     [made] = ask(lake, settings, insist=True).registered
+    return made
+
+
+def test_a_challenger_is_registered_with_what_names_its_data(made, settings):
     assert made.alias == "challenger"
     tags = RegistryClient(settings.mlflow_tracking_uri).version_by_alias(NAME, "challenger").tags
     assert tags["gates"] == "passed"
@@ -77,13 +83,12 @@ def test_a_challenger_is_registered_with_what_names_its_data(champion, lake, set
     assert run.data.tags["training_data"].startswith("lake: ")
 
 
-def test_a_challenger_is_left_to_its_shadow_evidence(champion, lake, settings):
+def test_a_challenger_is_left_to_its_shadow_evidence(made, lake, settings):
     client = RegistryClient(settings.mlflow_tracking_uri)
-    before = client.version_by_alias(NAME, "challenger")
     result = ask(lake, settings.model_copy(update={"fraud_challenger_days": 21}))
     assert result.registered == ()
-    assert result.message.startswith(f"challenger {before.version} is left to its shadow evidence until 21 days after")
-    assert client.version_by_alias(NAME, "challenger").version == before.version
+    assert result.message.startswith(f"challenger {made.version} is left to its shadow evidence until 21 days after")
+    assert client.version_by_alias(NAME, "challenger").version == made.version
 
 
 def test_a_failed_gate_registers_nothing_and_keeps_the_run_with_the_reason(champion, lake, settings):
