@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -36,7 +35,7 @@ def main() -> None:
     """Entry point of the process."""
     logs.configure("archiver")
     report = check(orjson.loads(sys.argv[1]), Lake.open())
-    sys.stdout.buffer.write(orjson.dumps(asdict(report)))
+    sys.stdout.buffer.write(orjson.dumps(report))
     sys.stdout.flush()
     # Arrow's threads may call into the interpreter while it is taken down, which aborts the process.
     os._exit(0)

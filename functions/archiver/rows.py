@@ -122,6 +122,7 @@ def _decision(event: Event, features: FeatureTypes) -> Row:
         "decided_at_ms": to_milliseconds(record.decided_at),
         "control": record.control,
         "propensity": record.propensity,
+        "features_cut": record.features_cut,
         ARRIVAL: _microseconds(record.decided_at),
     }
     for name, value in record.features.items():

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import logging
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
@@ -15,6 +15,9 @@ from functions.drift.request import DriftRequest
 from functions.drift.settings import DriftSettings
 from shared.contracts.event_time import now_milliseconds
 from shared.hosts.job import JobOutcome, JobRequest, serve
+
+if TYPE_CHECKING:
+    from shared.runs.alone import Alone
 
 _log = logging.getLogger(__name__)
 
@@ -32,31 +35,22 @@ ENVIRONMENT: Final = {"DO_NOT_TRACK": "1"}  # Evidently sends usage data otherwi
 def run(request: JobRequest) -> JobOutcome:
     """Judge one window and say what came of it."""
     # In the process that does the work alone: boto3, Arrow and Evidently.
-    from shared.lake.errors import LakeAway  # noqa: PLC0415
-    from shared.lake.objects import Objects  # noqa: PLC0415
     from shared.lake.settings import LakeSettings  # noqa: PLC0415
     from shared.registry.errors import RegistryUnavailable  # noqa: PLC0415
-    from shared.runs import lease, store  # noqa: PLC0415
-    from shared.runs.recorder import Recorder  # noqa: PLC0415
+    from shared.runs.alone import Errors, RunsAlone  # noqa: PLC0415
 
     settings, lake_settings = DriftSettings(), LakeSettings()
-    asked = DriftRequest.model_validate(request.asked)
-    runs = store.RunStore(Objects(lake_settings, store.FOLDER))
-    leases = lease.Leases(Objects(lake_settings, lease.FOLDER))
-    try:
-        with Recorder(runs, FUNCTION, every=EVERY).record(request.trigger) as recorded, leases.hold(FUNCTION):
-            end_ms = asked.end_ms(now_milliseconds())
-            try:
-                document = _Run(settings, lake_settings, runs, recorded.run_id).judge(end_ms, recorded.inputs)
-            except NoVerdict as none:
-                recorded.skip(f"no verdict: {none}")
-                document = {"outcome": "no verdict", "reason": str(none), "window_end_ms": end_ms}
-            recorded.outputs.update(document)
-            return JobOutcome(kind="done", result={"run_id": recorded.run_id, **document})
-    except lease.LeaseTaken as taken:
-        return JobOutcome(kind="missing", reason=str(taken))
-    except (LakeAway, RegistryUnavailable) as away:
-        return JobOutcome(kind="missing", reason=str(away))
+    end_ms = DriftRequest.model_validate(request.asked).end_ms(now_milliseconds())
+
+    def work(alone: Alone) -> dict[str, Any]:
+        try:
+            return _Run(settings, lake_settings, alone.store, alone.run.run_id).judge(end_ms, alone.run.inputs)
+        except NoVerdict as none:
+            alone.run.skip(f"no verdict: {none}")
+            return {"outcome": "no verdict", "reason": str(none), "window_end_ms": end_ms}
+
+    runs = RunsAlone(lake_settings, FUNCTION, every=EVERY, errors=Errors(away=(RegistryUnavailable,)))
+    return runs.do(request.trigger, work)
 
 
 class _Run:

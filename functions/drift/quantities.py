@@ -4,8 +4,8 @@ A feature that looks back 30 days is small in the first days of any stream, howe
 quantity is compared only when the stream was older than its look-back at the window's start; until then it is named as
 immature, and nothing is said of it. Score and decisions look back as far as the model's widest feature. Features of
 the calendar follow the clock and not the traffic; they are what the reference is weighted by. A merchant's risk follows
-the labels: it moves with every merchant that is compromised, which is what it is for. What labels say is judged by the
-recall (`functions.drift.recall`); of the risk only the missing share is compared.
+the labels: it moves with every merchant that is compromised, which is what it is for and no reason to train again. What
+labels say is judged by the recall (`functions.drift.recall`); of the risk only the missing share is compared.
 """
 
 from __future__ import annotations

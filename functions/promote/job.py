@@ -19,6 +19,7 @@ from shared.telemetry import tracing
 
 if TYPE_CHECKING:
     from shared.registry.client import ModelVersion
+    from shared.runs.alone import Alone
 
 _log = logging.getLogger(__name__)
 
@@ -33,31 +34,22 @@ def run(request: JobRequest) -> JobOutcome:
     """Weigh the challenger, or roll back, and say what came of it."""
     # In the process that does the work alone: boto3, Arrow and NumPy.
     from functions.promote.steps import NothingToRollBack, RegistryMoved  # noqa: PLC0415
-    from shared.lake.errors import LakeAway  # noqa: PLC0415
-    from shared.lake.objects import Objects  # noqa: PLC0415
     from shared.lake.settings import LakeSettings  # noqa: PLC0415
     from shared.registry.errors import RegistryUnavailable  # noqa: PLC0415
-    from shared.runs import lease, store  # noqa: PLC0415
-    from shared.runs.recorder import Recorder  # noqa: PLC0415
+    from shared.runs.alone import Errors, RunsAlone  # noqa: PLC0415
 
     settings, lake_settings = PromoteSettings(), LakeSettings()
     asked = PromoteRequest.model_validate(request.asked)
-    runs = store.RunStore(Objects(lake_settings, store.FOLDER))
-    leases = lease.Leases(Objects(lake_settings, lease.FOLDER))
-    try:
-        with Recorder(runs, FUNCTION, every=EVERY).record(request.trigger) as recorded, leases.hold(FUNCTION):
-            work = _Run(settings, lake_settings, runs, asked.as_of_ms(now_milliseconds()))
-            try:
-                document = work.roll_back() if asked.action == "rollback" else work.weigh(recorded.inputs)
-            except NothingToRollBack as nothing:
-                recorded.refuse(str(nothing))
-                return JobOutcome(kind="refused", reason=str(nothing))
-            if document["verdict"] is None:
-                recorded.skip("; ".join(document["reasons"]))
-            recorded.outputs.update(document)
-            return JobOutcome(kind="done", result={"run_id": recorded.run_id, **document})
-    except (lease.LeaseTaken, LakeAway, RegistryUnavailable, RegistryMoved) as error:
-        return JobOutcome(kind="missing", reason=str(error))
+
+    def work(alone: Alone) -> dict[str, Any]:
+        run = _Run(settings, lake_settings, alone.store, asked.as_of_ms(now_milliseconds()))
+        document = run.roll_back() if asked.action == "rollback" else run.weigh(alone.run.inputs)
+        if document["verdict"] is None:
+            alone.run.skip("; ".join(document["reasons"]))
+        return document
+
+    errors = Errors(refused=(NothingToRollBack,), away=(RegistryUnavailable, RegistryMoved))
+    return RunsAlone(lake_settings, FUNCTION, every=EVERY, errors=errors).do(request.trigger, work)
 
 
 class _Run:

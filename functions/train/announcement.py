@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from datetime import UTC, datetime
 
 from functions.train.request import Registered, TrainResult
 from functions.train.settings import TrainSettings
 from shared.bus import topics
-from shared.bus.outbox import Outbox
-from shared.bus.publisher import Publisher
+from shared.bus.announcement import announce
 from shared.contracts import cloudevents
 from shared.contracts.cloudevents import Event
 from shared.contracts.event_time import now_milliseconds
@@ -20,8 +18,6 @@ from shared.telemetry import tracing
 _log = logging.getLogger(__name__)
 
 SOURCE = "/fraud/train"
-WAIT_SECONDS = 15.0
-_POLL_SECONDS = 0.02
 
 
 def model_event(name: str, registered: Registered, reason: str) -> Event:
@@ -48,23 +44,9 @@ def model_event(name: str, registered: Registered, reason: str) -> Event:
     )
 
 
-class Announcer:
-    """Publishes model events; a training is rare, so the connection lives for one announcement.
-
-    Without Kafka the events stay in the journal and go out with the next announcement.
-    """
-
-    def __init__(self, settings: TrainSettings) -> None:
-        self._settings = settings
-
-    async def __call__(self, result: TrainResult) -> None:
-        """Publish what was registered."""
-        name, settings = self._settings.fraud_model_name, self._settings
-        publisher = Publisher(settings.kafka_bootstrap_servers, Outbox(settings.fraud_state_dir / "outbox"))
-        publisher.recover()
-        events = [model_event(name, registered, result.message) for registered in result.registered]
-        publisher.publish([(topics.MODELS, event) for event in events])
-        deadline = asyncio.get_running_loop().time() + WAIT_SECONDS
-        while publisher.pending and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 - it has no event
-            await asyncio.sleep(_POLL_SECONDS)
-        publisher.close(0)
+async def announce_registered(settings: TrainSettings, result: TrainResult) -> None:
+    """Publish what was registered. Without Kafka the events stay in the journal until the next announcement."""
+    name = settings.fraud_model_name
+    events = [(topics.MODELS, model_event(name, registered, result.message)) for registered in result.registered]
+    if not await announce(settings.kafka_bootstrap_servers, settings.fraud_state_dir / "outbox", events):
+        _log.warning("the model events wait in the journal: Kafka does not take them")

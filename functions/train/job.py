@@ -1,32 +1,26 @@
-"""One training as a process of its own: `python -m functions.train.job REQUEST`.
-
-The function stays small and answers its probes while a training runs, and the memory goes back when it is done. The
-process ends with its parent: it reads standard input, which the parent holds open, to its end. The outcome is one JSON
-document on standard output; everything else is written to standard error.
-"""
+"""One training as a process of its own: `python -m functions.train.job REQUEST`."""
 
 from __future__ import annotations
 
-import logging
-import os
-import sys
-import threading
-from typing import Literal
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
 
-from pydantic import BaseModel
-
+from functions.train.announcement import announce_registered
 from functions.train.errors import ServiceMissing, TrainingRefused
-from functions.train.learn import train
-from functions.train.request import TrainRequest, TrainResult
+from functions.train.learn import Attempt, train
+from functions.train.request import TrainRequest
 from functions.train.settings import TrainSettings
+from shared.hosts.job import JobOutcome, JobRequest, serve
 from shared.scoring.errors import BundleError
-from shared.telemetry import logs, tracing
 
-NICENESS = 10
-"""Decisions made on the same machine come first."""
-TRACEPARENT = "TRACEPARENT"
+if TYPE_CHECKING:
+    from shared.runs.alone import Alone
 
-ENVIRONMENT = {
+FUNCTION: Final = "train"
+EVERY: Final = timedelta(days=1)
+
+ENVIRONMENT: Final = {
     # OpenMP threads that wait by spinning make a fit twenty times slower on processors that are shared.
     "OMP_WAIT_POLICY": "PASSIVE",
     # MLflow's defaults wait minutes for a server that is away, send usage data, and log past our handler.
@@ -43,53 +37,29 @@ ENVIRONMENT = {
 """Set before the libraries that read it are loaded, which the training does as late as it can."""
 
 
-class JobOutcome(BaseModel):
-    """What the process says at its end.
-
-    Attributes:
-        kind: Done, refused (asking again changes nothing) or missing (a service is away).
-        reason: Why there is no result.
-        result: What came of it, when done.
-    """
-
-    kind: Literal["done", "refused", "missing"]
-    reason: str = ""
-    result: TrainResult | None = None
-
-
-def run(request: TrainRequest, settings: TrainSettings) -> JobOutcome:
+def run(request: JobRequest) -> JobOutcome:
     """Train and say what came of it."""
-    try:
-        return JobOutcome(kind="done", result=train(request, settings))
-    except ServiceMissing as error:
-        return JobOutcome(kind="missing", reason=str(error))
-    except (TrainingRefused, BundleError) as error:
-        return JobOutcome(kind="refused", reason=str(error))
+    # In the process that does the work alone: boto3.
+    from shared.lake.settings import LakeSettings  # noqa: PLC0415
+    from shared.runs.alone import Errors, RunsAlone  # noqa: PLC0415
 
+    settings, asked = TrainSettings(), TrainRequest.model_validate(request.asked)
 
-def _end_with_parent() -> None:
-    # Not by sys.stdin: its lock, held by a waiting daemon thread, aborts the interpreter's own end.
-    while os.read(sys.stdin.fileno(), 1):
-        pass
-    os._exit(1)
+    def work(alone: Alone) -> dict[str, Any]:
+        result = train(asked, settings, attempt=Attempt(alone.run.inputs, alone.lease.check))
+        if result.registered:
+            asyncio.run(announce_registered(settings, result))
+        else:
+            alone.run.skip(result.message)
+        return result.model_dump(mode="json")
 
-
-def main() -> None:
-    """Entry point of the process."""
-    outcome_stream = os.fdopen(os.dup(sys.stdout.fileno()), "w")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # libraries print progress there
-    os.environ.update(ENVIRONMENT)
-    logs.configure("train")
-    tracing.set_current(tracing.continue_trace(os.environ.get(TRACEPARENT)))
-    os.nice(NICENESS)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    outcome = run(TrainRequest.model_validate_json(sys.argv[1]), TrainSettings())
-    outcome_stream.write(outcome.model_dump_json())
-    outcome_stream.close()
-    logging.shutdown()
-    # Arrow's threads may call into the interpreter while it is taken down, which aborts the process.
-    os._exit(0)
+    errors = Errors(refused=(TrainingRefused, BundleError), away=(ServiceMissing,))
+    runs = RunsAlone(
+        LakeSettings(), FUNCTION, every=EVERY, errors=errors, lease_seconds=settings.fraud_training_lease_seconds
+    )
+    runs.wait_for_lake(settings.fraud_registry_wait_seconds)  # before the first training the whole system starts
+    return runs.do(request.trigger, work)
 
 
 if __name__ == "__main__":
-    main()
+    serve(FUNCTION, run, ENVIRONMENT)

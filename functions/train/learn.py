@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from functions.train.errors import NotEnoughData, ServiceMissing, TrainingRefused
 from functions.train.registry_watch import RegistryWatch
 from functions.train.request import TrainRequest, TrainResult
 from functions.train.settings import TrainSettings
 from functions.train.stages import stage
-from shared.contracts.event_time import to_milliseconds
+from shared.contracts.event_time import to_milliseconds, to_rfc3339
+from shared.features.definition import DAY_MS
 from shared.registry.client import RegistryClient
 from shared.registry.errors import RegistryUnavailable
 
@@ -26,12 +28,45 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CHAMPION_ALIAS = "champion"
+CHALLENGER_ALIAS = "challenger"
+CUT_TAG = "dataset_cut"
 FIRST_ANSWER_S = 0.5
 OpenLake = Callable[[], tuple["Lake", "CompareDecisions"]]
 
 
-def train(request: TrainRequest, settings: TrainSettings, open_lake: OpenLake | None = None) -> TrainResult:
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What a training tells and asks while it runs.
+
+    Attributes:
+        inputs: Filled in: champion, seed, what names the data.
+        check_alone: Called before anything is registered; raises when another training has taken over.
+    """
+
+    inputs: dict[str, Any] = field(default_factory=dict)
+    check_alone: Callable[[], None] = lambda: None
+
+    def note(self, dataset: Dataset, seed: int, champion: ModelVersion | None) -> None:
+        """Write down what is learned from."""
+        self.inputs.update(
+            champion=None if champion is None else champion.version,
+            seed=seed,
+            dataset=dataset.source,
+            digest=dataset.digest,
+            cut=to_rfc3339(dataset.cut_ms),
+            **dataset.versions,
+        )
+
+
+def train(
+    request: TrainRequest,
+    settings: TrainSettings,
+    open_lake: OpenLake | None = None,
+    attempt: Attempt | None = None,
+) -> TrainResult:
     """Train once: a first champion with its challenger, or with a champion there a new challenger.
+
+    A challenger that is still being weighed is not replaced, unless the request insists.
 
     The work on a simulated history begins while the registry may still be starting.
 
@@ -40,6 +75,7 @@ def train(request: TrainRequest, settings: TrainSettings, open_lake: OpenLake | 
         settings: Of the function.
         open_lake: Returns the lake and what compares its vectors with the history engine's; those of the environment
             by default.
+        attempt: Told what is read, asked whether this is the only training; nobody is by default.
 
     Raises:
         ServiceMissing: The registry, its storage or the lake is away; nothing was registered.
@@ -47,13 +83,15 @@ def train(request: TrainRequest, settings: TrainSettings, open_lake: OpenLake | 
             insists.
         BundleError: The serving form of a model differs from the model.
     """
+    attempt = attempt or Attempt()
     client = RegistryClient(settings.mlflow_tracking_uri)
     watch = RegistryWatch(client, settings.fraud_model_name, CHAMPION_ALIAS, settings.fraud_registry_wait_seconds)
     champion = watch.found() if request.bootstrap else watch.found_within(FIRST_ANSWER_S)
     if champion is None or request.bootstrap:
         candidates, dataset, appeared = _from_simulation(request, settings, client, watch, champion)
         if appeared is None:
-            return _publish(candidates, dataset, settings)
+            attempt.note(dataset, candidates[0].seed, champion)
+            return _publish(candidates, dataset, settings, attempt)
         champion = appeared
     try:
         return _from_lake(
@@ -62,6 +100,7 @@ def train(request: TrainRequest, settings: TrainSettings, open_lake: OpenLake | 
             client,
             champion,
             open_lake or partial(_lake_of_the_environment, settings.fraud_training_parity_decisions),
+            attempt,
         )
     except NotEnoughData as reason:
         if request.insist:
@@ -100,6 +139,7 @@ def _from_lake(
     client: RegistryClient,
     champion: ModelVersion,
     open_lake: OpenLake,
+    attempt: Attempt,
 ) -> TrainResult:
     from functions.train.champion import champion_scores  # noqa: PLC0415 - as above
     from functions.train.retrain import challenger, lake_dataset  # noqa: PLC0415
@@ -107,6 +147,7 @@ def _from_lake(
 
     try:
         cut_ms = None if request.as_of is None else to_milliseconds(request.as_of)
+        rival = client.version_by_alias(settings.fraud_model_name, CHALLENGER_ALIAS)
         dataset = lake_dataset(*open_lake(), cut_ms, settings)
         score_test = champion_scores(client, champion)
     except TableMissing as missing:
@@ -114,7 +155,28 @@ def _from_lake(
     except (LakeAway, RegistryUnavailable) as away:
         raise ServiceMissing(str(away)) from away
     seed = settings.fraud_bootstrap_seed if request.seed is None else request.seed
-    return _publish([challenger(dataset, score_test, seed=seed, settings=settings)], dataset, settings)
+    attempt.note(dataset, seed, champion)
+    if not request.insist and (weighed := being_weighed(rival, dataset.cut_ms, settings.fraud_challenger_days)):
+        log.info("%s", weighed)
+        return TrainResult(message=weighed)
+    return _publish([challenger(dataset, score_test, seed=seed, settings=settings)], dataset, settings, attempt)
+
+
+def being_weighed(challenger: ModelVersion | None, cut_ms: int, days: float) -> str:
+    """Return why a challenger is left to its shadow evidence; empty when there is none, or it has had its time.
+
+    Args:
+        challenger: The present one.
+        cut_ms: Up to when the next one would know data, UTC milliseconds.
+        days: Its time, from the cut of its own data on.
+    """
+    known = None if challenger is None else challenger.tags.get(CUT_TAG)
+    if challenger is None or known is None:
+        return ""
+    age_ms = cut_ms - to_milliseconds(datetime.fromisoformat(known))
+    if not 0 <= age_ms < days * DAY_MS:  # data from before its cut say nothing of how long it has been weighed
+        return ""
+    return f"challenger {challenger.version} is left to its shadow evidence until {days:g} days after {known}"
 
 
 def _lake_of_the_environment(parity_decisions: int) -> tuple[Lake, CompareDecisions]:
@@ -132,12 +194,17 @@ def _lake_of_the_environment(parity_decisions: int) -> tuple[Lake, CompareDecisi
     return lake, count_mismatches
 
 
-def _publish(candidates: Sequence[Candidate], dataset: Dataset, settings: TrainSettings) -> TrainResult:
+def _publish(
+    candidates: Sequence[Candidate], dataset: Dataset, settings: TrainSettings, attempt: Attempt
+) -> TrainResult:
     from functions.train.publish import publish  # noqa: PLC0415 - brings MLflow
 
-    registered = publish(settings.mlflow_tracking_uri, settings.fraud_model_name, candidates, dataset)
+    uri, name = settings.mlflow_tracking_uri, settings.fraud_model_name
+    registered = publish(uri, name, candidates, dataset, before_registering=attempt.check_alone)
     refused = [f"{candidate.alias} refused by its {candidate.refusal}" for candidate in candidates if candidate.refusal]
     if not registered:
         raise TrainingRefused("; ".join(refused))
     made = [f"registered version {entry.version} as {entry.alias}" for entry in registered]
-    return TrainResult(message="; ".join([", ".join(made), *refused]), registered=tuple(registered))
+    message = "; ".join([", ".join(made), *refused])
+    log.info("%s", message)
+    return TrainResult(message=message, registered=tuple(registered))

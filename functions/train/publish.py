@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import mlflow
@@ -22,6 +22,7 @@ from functions.train.run_log import log_figures, log_files, log_model, run_tags,
 from functions.train.stages import stage
 from functions.train.version_registry import NewVersion, register
 from shared.registry.client import SHA256_TAG
+from shared.scoring.predictor import SCORE_DECIMALS
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +39,13 @@ def registry_faults() -> Iterator[None]:
 
 
 def publish(
-    uri: str, name: str, candidates: Sequence[Candidate], dataset: Dataset, *, refused_too: bool = False
+    uri: str,
+    name: str,
+    candidates: Sequence[Candidate],
+    dataset: Dataset,
+    *,
+    refused_too: bool = False,
+    before_registering: Callable[[], None] = lambda: None,
 ) -> list[Registered]:
     """Log every candidate as a run, then register those that passed their gates.
 
@@ -48,6 +55,7 @@ def publish(
         candidates: The most important comes first; without it nothing is registered.
         dataset: What they learned from.
         refused_too: Register what failed a gate too; for aliases that nothing follows.
+        before_registering: What it raises ends the publishing with nothing registered.
 
     Raises:
         ServiceMissing: MLflow or its storage went away; no alias was moved.
@@ -68,6 +76,7 @@ def publish(
             if not accepted or accepted[0][1] is not candidates[0]:
                 return []
             with stage("register"):
+                before_registering()
                 versions = register(mlflow.MlflowClient(uri), name, [new for new, _ in accepted])
         except BaseException:
             _mark_failed(uri, logged)
@@ -118,5 +127,5 @@ def _version_tags(candidate: Candidate, dataset: Dataset) -> dict[str, str]:
         SHA256_TAG: hashlib.sha256(candidate.bundle).hexdigest(),
         "policy_version": main.policy.version,
         **{name: tags[name] for name in _VERSION_TAGS},
-        **{name: f"{value:.6f}" for name, value in figures.items()},
+        **{name: f"{value:.{SCORE_DECIMALS}f}" for name, value in figures.items()},
     }

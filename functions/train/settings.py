@@ -20,7 +20,12 @@ class TrainSettings(BaseSettings):
     fraud_state_dir: Path = Field(default=Path(".fraud/functions/train"), description="Writable folder: event journal.")
     fraud_model_name: str = Field(default="fraud", description="Registered model.")
     fraud_registry_wait_seconds: float = Field(
-        default=120.0, ge=0, description="How long to wait for the registry to come up before giving up."
+        default=120.0,
+        ge=0,
+        description="How long to wait for the registry, and before it for the lake, to come up before giving up.",
+    )
+    fraud_training_lease_seconds: float = Field(
+        default=60.0, ge=4, description="A training that was killed keeps the next one away for so long."
     )
     fraud_bootstrap_transactions: int = Field(
         default=300_000, ge=10_000, description="Transactions of the simulated history the first champion learns from."
@@ -50,6 +55,12 @@ class TrainSettings(BaseSettings):
         lt=1,
         description="Average precision that a model may be below the champion on the same rows, by the lower bound of "
         "a paired bootstrap: two equal models differ by chance.",
+    )
+    fraud_challenger_days: float = Field(
+        default=21.0,
+        ge=0,
+        description="Days, from the cut of its data to that of the next training's, that a challenger is left to its "
+        "shadow evidence: a new one every day would never see its labels mature. Long enough for the label horizon.",
     )
     fraud_alert_budget: float = Field(
         default=0.01, gt=0, lt=1, description="Share of transactions that may be reviewed or declined."

@@ -7,6 +7,7 @@ import numpy as np
 from functions.train.resampling import DRAWS, card_weights
 from functions.train.rows import Bools, Floats, Ints
 from shared.scoring.policy import Policy
+from shared.scoring.predictor import SCORE_DECIMALS
 
 LEAST_ALERTS = 30
 """Fewer declined rows than this prove no precision: 30 without a false one leave a 95 % lower bound of 0.90 (rule of
@@ -74,8 +75,11 @@ def _decline_at(
 
 
 def _between(ranked: Floats, last: int) -> float:
-    """Return a round threshold that takes rows up to `last` and, ties aside, none below."""
+    """Return a threshold that takes rows up to `last` and, ties aside, none below; a round one where there is room."""
     last = max(last, 0)
-    lower = ranked[last + 1] if last + 1 < len(ranked) else 0.0
-    threshold = round(float((ranked[last] + lower) / 2), THRESHOLD_DECIMALS)
-    return min(max(threshold, 10.0**-THRESHOLD_DECIMALS), 1.0)
+    upper = float(ranked[last])
+    lower = float(ranked[last + 1]) if last + 1 < len(ranked) else 0.0
+    rounded = round((upper + lower) / 2, THRESHOLD_DECIMALS)
+    # Scores have more decimals than that: between two that lie close there may be no round number.
+    threshold = rounded if lower < rounded <= upper else upper
+    return max(threshold, 10.0**-SCORE_DECIMALS)

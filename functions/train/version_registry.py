@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from mlflow.exceptions import MlflowException
+from requests import RequestException
+
 log = logging.getLogger(__name__)
 
 STATE_TAG = "registration"
@@ -75,7 +78,7 @@ def register(client: Client, name: str, versions: Sequence[NewVersion]) -> dict[
     """
     if not client.search_registered_models(f"name = '{name}'"):
         client.create_registered_model(name)
-    sweep(client, name)
+    former = sweep(client, name)
     made: dict[str, str] = {}
     aliased: list[str] = []
     try:
@@ -87,17 +90,22 @@ def register(client: Client, name: str, versions: Sequence[NewVersion]) -> dict[
             client.set_registered_model_alias(name, alias, number)
             aliased.append(alias)
     except BaseException:
-        _take_back(client, name, made, aliased)
+        _take_back(client, name, made, {alias: former.get(alias) for alias in aliased})
         raise
     for number in made.values():
         client.set_model_version_tag(name, number, STATE_TAG, COMPLETE)
     return made
 
 
-def sweep(client: Client, name: str) -> None:
-    """Delete versions of a registration that was cut off; those that got their alias were complete."""
+def sweep(client: Client, name: str) -> dict[str, str]:
+    """Delete versions of a registration that was cut off; those that got their alias were complete.
+
+    Returns:
+        The version of each alias.
+    """
     [model] = client.search_registered_models(f"name = '{name}'")
-    in_use = {str(number) for number in dict(model.aliases).values()}
+    aliases = {alias: str(number) for alias, number in dict(model.aliases).items()}
+    in_use = set(aliases.values())
     for version in client.search_model_versions(f"name = '{name}'"):
         if version.tags.get(STATE_TAG) != PENDING:
             continue
@@ -105,14 +113,19 @@ def sweep(client: Client, name: str) -> None:
             client.set_model_version_tag(name, str(version.version), STATE_TAG, COMPLETE)
         else:
             client.delete_model_version(name, str(version.version))
+    return aliases
 
 
-def _take_back(client: Client, name: str, made: Mapping[str, str], aliased: Sequence[str]) -> None:
+def _take_back(client: Client, name: str, made: Mapping[str, str], moved: Mapping[str, str | None]) -> None:
+    """Delete what was made, and point the aliases that were moved where they pointed before."""
     try:
-        for alias in aliased:
-            client.delete_registered_model_alias(name, alias)
+        for alias, former in moved.items():
+            if former is None:
+                client.delete_registered_model_alias(name, alias)
+            else:
+                client.set_registered_model_alias(name, alias, former)
         for number in made.values():
             client.delete_model_version(name, number)
-    except Exception:
+    except (MlflowException, RequestException):
         # The failure that led here is the one to report; what is left is swept by the next registration.
         log.warning("registered versions could not be taken back", exc_info=True, extra={"versions": list(made)})

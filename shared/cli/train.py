@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from shared.cli.asking import function_url, tell
+from shared.cli.asking import ask, function_url
 from shared.cli.models import DEFAULT_MODEL, describe, registry_uri, show_versions
 from shared.cli.output import console, fail, print_json
 from shared.registry.client import ModelVersion, RegistryClient
@@ -44,19 +43,17 @@ def command(
     """
     cut = None if as_of is None else _moment(as_of)
     target = url or function_url(FUNCTION)
-    registry = RegistryClient(registry_uri())
-    before = {version.version for version in _versions(registry)}
-    started = time.monotonic()
     notes = console(stderr=True)
     with _progress(notes, "training (about a minute)"):
         asked = {"bootstrap": bootstrap, "seed": seed, "as_of": cut, "insist": True}
-        tell(FUNCTION, {name: value for name, value in asked.items() if value is not None}, target)
-    versions = _versions(registry)
-    new = [version for version in versions if version.version not in before]
+        run = ask(FUNCTION, {name: value for name, value in asked.items() if value is not None}, target)
+    registered = {one["version"] for one in run.outputs["registered"]}
+    versions = _versions(RegistryClient(registry_uri()))
+    new = [version for version in versions if version.version in registered]
     champion = next((version.version for version in versions if "champion" in version.aliases), None)
     if as_json:
-        seconds = round(time.monotonic() - started, 1)
-        print_json({"registered": [describe(version) for version in new], "champion": champion, "seconds": seconds})
+        made = [describe(version) for version in new]
+        print_json({"run": run.run_id, "registered": made, "champion": champion, "seconds": run.seconds})
     elif new:
         show_versions(new)
     else:

@@ -8,10 +8,11 @@ document on standard output; everything else is written to standard error.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, Literal
 
 import orjson
@@ -23,6 +24,8 @@ from shared.hosts.aws_events import require_schedule
 from shared.hosts.outcome import ServiceAway
 from shared.runs.record import Trigger
 from shared.telemetry import logs, tracing
+
+_log = logging.getLogger(__name__)
 
 TRACEPARENT: Final = "TRACEPARENT"
 _NICENESS: Final = 10
@@ -39,16 +42,17 @@ class JobRequest(BaseModel):
     trigger: Trigger
 
     @property
-    def asked(self) -> dict[str, Any]:
-        """The data of the event that started it; empty when it has none."""
-        return self.trigger.request or {}
+    def asked(self) -> Any:
+        """The data of the event that started it; an empty object when it has none."""
+        return {} if self.trigger.request is None else self.trigger.request
 
 
 class JobOutcome(BaseModel):
     """What the process says at its end.
 
     Attributes:
-        kind: Done, refused (asking again changes nothing) or missing (a service is away; it comes again).
+        kind: Done, refused (asking again changes nothing) or missing (a service is away, or another run is under way;
+            it comes again).
         reason: Why it is not done.
         result: What came of it; a JSON object.
     """
@@ -112,6 +116,9 @@ def serve(service: str, work: Work, environment: Mapping[str, str]) -> None:
     outcome = work(JobRequest.model_validate_json(sys.argv[1]))
     outcome_stream.write(outcome.model_dump_json())
     outcome_stream.close()
+    logging.shutdown()
+    # Arrow's threads may call into the interpreter while it is taken down, which aborts the process.
+    os._exit(0)
 
 
 def _end_with_parent() -> None:
@@ -128,35 +135,41 @@ class ScheduledJob:
         run_job: Does one run.
         check: Raises a validation error for a request that can never be met.
         conclude: Told of every outcome, for metrics.
+        starts: Types of the events that start a run.
     """
 
     def __init__(
-        self, run_job: RunJob, check: Callable[[dict[str, Any]], object], conclude: Callable[[JobOutcome], None]
+        self,
+        run_job: RunJob,
+        check: Callable[[Any], object],
+        conclude: Callable[[JobOutcome], None],
+        starts: Sequence[str] = (cloudevents.PING,),
     ) -> None:
         self._run_job = run_job
         self._check = check
         self._conclude = conclude
+        self._starts = starts
         self._running = asyncio.Lock()
 
     async def handle(self, event: Event) -> None:
-        """Run because of an event: a schedule's tick, or the command line's.
+        """Run because of an event: a schedule's tick, the command line's, or what another function found.
 
         Raises:
-            PoisonEvent: The event starts no run, or the run was refused.
+            PoisonEvent: The event starts no run, or the run that somebody asked for was refused.
             pydantic.ValidationError: What is asked for is wrong.
             ServiceAway: A run is under way, or a backing service is away.
         """
-        if event.type != cloudevents.PING:
-            raise PoisonEvent(f"expected an event of type {cloudevents.PING}")
+        if event.type not in self._starts:
+            raise PoisonEvent(f"expected an event of type {' or '.join(self._starts)}")
         try:
             trigger = Trigger.of(event)
         except orjson.JSONDecodeError:
             raise PoisonEvent("the event's data is not JSON") from None
         outcome = await self.run(trigger)
-        if outcome.kind == "refused":
-            raise PoisonEvent(outcome.reason)
-        if outcome.kind == "missing":
-            raise ServiceAway(outcome.reason)
+        if outcome.kind == "refused" and trigger.kind == "event":  # nobody asked for it, so it is no bad event
+            _log.warning("a run that %s started was refused: %s", event.type, outcome.reason)
+            return
+        _raise_unless_done(outcome)
 
     async def run(self, trigger: Trigger) -> JobOutcome:
         """Do one run.
@@ -185,8 +198,12 @@ class ScheduledJob:
         """
         require_schedule(event)
         outcome = asyncio.run(self.run(Trigger(kind="schedule", request=event)))
-        if outcome.kind == "refused":
-            raise PoisonEvent(outcome.reason)
-        if outcome.kind == "missing":
-            raise ServiceAway(outcome.reason)
+        _raise_unless_done(outcome)
         return outcome.result
+
+
+def _raise_unless_done(outcome: JobOutcome) -> None:
+    if outcome.kind == "refused":
+        raise PoisonEvent(outcome.reason)
+    if outcome.kind == "missing":
+        raise ServiceAway(outcome.reason)

@@ -14,7 +14,8 @@ Columns of every table:
 Money is ``amount_minor`` (integer minor units of ``currency``), times are UTC milliseconds. ``decisions`` has each
 feature of the logged vector as a column ``f_<name>``, BIGINT or DOUBLE by what the feature is; a column appears with
 the first archived decision that has the feature, and is null before. ``control`` marks would-be declines that were let
-through, ``propensity`` is the chance of a would-be decline to be.
+through, ``propensity`` is the chance of a would-be decline to be. ``features_cut`` marks vectors whose longest windows
+reach beyond what a card with too many transactions holds.
 """
 
 from __future__ import annotations
@@ -98,6 +99,7 @@ _DECISION: Final = (
     pa.field("decided_at_ms", pa.int64(), nullable=False),
     pa.field("control", pa.bool_()),
     pa.field("propensity", pa.float64()),
+    pa.field("features_cut", pa.bool_()),
 )
 _SHADOW: Final = (
     pa.field("decision_id", pa.string(), nullable=False),

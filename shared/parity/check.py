@@ -7,6 +7,8 @@ Differences that are legitimate, and how they are told from faults:
   that any possible history gives is right. With more than `MOST_UNCERTAIN` such events and no match the decision counts
   as undecidable.
 * A degraded decision has no vector of the card's history; it is not checked.
+* A vector that is marked as cut tells less than the history holds: the card has more transactions than its store keeps.
+  How far back the store knew is not logged, so none of its features is checked.
 * A transaction that came too late for its card's memory is answered from itself alone; so does the history engine.
 * A repeated transaction is answered with all that is known by then; so is its recomputation.
 * A label that became known, or a merchant's state that changed, after the decision: features of merchants are not
@@ -43,6 +45,7 @@ from shared.parity.alternatives import Decided, best, others_than_best
 from shared.parity.known import CONTENT, UNREAD, Arrival, Content, arrivals, content_of
 
 _SHOWN: Final = 20
+_CUT: Final = "features_cut"
 _MEMORY_LIMIT: Final = "512MB"
 _NUMBERS: Final = {
     "latitude": pa.float64(),
@@ -149,7 +152,8 @@ class ParityCheck:
         names = [*CONTENT, "decision_id", "feature_status", "catalogue_version", "kafka_offset", ARRIVAL, KEY]
         found: list[tuple[int, dict[str, Any]]] = []
         source = self._lake.dataset("decisions")
-        features = [column for name in self._features if (column := feature_column(name)) in source.schema.names]
+        there = set(source.schema.names)
+        features = [column for column in (_CUT, *map(feature_column, self._features)) if column in there]
         wanted = (pc.field(ARRIVAL) >= first) & (pc.field(ARRIVAL) < last)
         for batch in self._scan(source, [*names, *features], wanted):
             keys = batch.column(KEY).to_pylist()
@@ -164,6 +168,8 @@ class ParityCheck:
     def _decided(self, row: Mapping[str, Any], report: Report) -> Decided | None:
         if row["feature_status"] == UNREAD:
             report.left_out["degraded"] += 1
+        elif row.get(_CUT):
+            report.left_out["cut"] += 1
         elif row["catalogue_version"] != self._catalogue.version:
             report.left_out["another catalogue"] += 1
         elif self._reaches_too_far(row[EVENT_TIME]):

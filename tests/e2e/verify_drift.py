@@ -5,6 +5,9 @@
 The stream is simulated traffic with its features, scored by a model that learned from its first half. Windows are
 bootstrapped from the second half by cards: one day of a card at a time, so that a window has the ties between rows that
 a real day has. Beside them stand the real days of the stream, and its first days, while the features still fill up.
+
+Of a merchant's risk drift compares the missing share alone (`functions.drift.quantities`). A line of the table has what
+comparing its values would find on the same days without drift.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,8 +24,8 @@ import pyarrow as pa
 import xgboost
 
 from functions.drift.comparison import ERROR_RATE, Sample, compare
-from functions.drift.quantities import ALERTS, DECISION, SCORE, Measure, Quantity, quantities
-from shared.features.catalogue import CATALOGUE
+from functions.drift.quantities import ALERTS, DECISION, SCORE, Measure, Quantity, look_back_ms, quantities
+from shared.features.catalogue import CATALOGUE, Kind
 from shared.features.definition import DAY_MS
 from shared.features.history import HistoryFeatures
 from shared.simulation.history import generate_history
@@ -38,6 +41,11 @@ WARM_DAYS = 31
 MIDDLE_DAY = 53
 LABELLED = ("transaction_id", "card_id", "merchant_id", "event_time_ms")
 WANTED = quantities(CATALOGUE, CATALOGUE.names)
+RISKS = [
+    Quantity(one.name, one.name, Measure.STABILITY, look_back_ms(one, CATALOGUE), of_merchant=True)
+    for one in CATALOGUE
+    if one.kind is Kind.MERCHANT_RISK
+]
 SHIFTS = {
     Measure.STABILITY: "half a deviation, each of the features and the score in turn:",
     Measure.SHARE: "ten points, each of the shares (flags, missing values, decisions) in turn:",
@@ -155,11 +163,11 @@ class Trial:
         later = np.flatnonzero(stream.day >= MIDDLE_DAY)
         return cls(stream, reference, Bootstrap(stream.sample.take(later), stream.day[later]), generator)
 
-    def alarms(self, what: str, windows: Iterable[Sample]) -> int:
+    def alarms(self, what: str, windows: Iterable[Sample], wanted: Sequence[Quantity] = WANTED) -> int:
         """Windows that count as drift; each is told on standard error."""
         count = 0
         for window in windows:
-            drifted = compare(self.reference, window, WANTED).drifted
+            drifted = compare(self.reference, window, wanted).drifted
             count += bool(drifted)
             if drifted:
                 print(f"{what}: {[(one.name, round(one.effect, 3)) for one in drifted]}", file=sys.stderr)
@@ -177,6 +185,8 @@ class Trial:
         days = [self.stream.sample.take(self.stream.day == day) for day in range(DAYS - 1)]
         own, filling = days[MIDDLE_DAY:], days[:WARM_DAYS]
         table.line("no drift, the stream's own days", self.alarms("own days", own), len(own), most=0.02)
+        count = self.alarms("merchant risk", own, RISKS)
+        table.line("no drift, own days, if the values of merchant risk were compared (they are not)", count, len(own))
         count = self.alarms("first days", filling)
         table.line("no drift, first days, features still filling up", count, len(filling), most=0.02)
 

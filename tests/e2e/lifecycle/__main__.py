@@ -78,7 +78,7 @@ def main() -> int:
     parser.add_argument("--onset", type=int, default=40, help="day on which the new pattern begins")
     parser.add_argument("--per-day", type=int, default=2_000, help="transactions per day of event time")
     parser.add_argument("--rate", type=float, default=700.0, help="transactions per second of wall clock")
-    parser.add_argument("--often-from", type=int, default=38, help="day from which on every second day is judged")
+    parser.add_argument("--often-from", type=int, default=40, help="day from which on every fourth day is judged")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))  # what was started is stopped on the way
     midnight_ms = to_milliseconds(datetime.now(UTC)) // DAY_MS * DAY_MS

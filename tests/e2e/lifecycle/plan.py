@@ -12,7 +12,7 @@ from shared.simulation.config import DAY_MS, Pattern, SimulationConfig, mix_with
 NEW_PATTERN: Final = Pattern.CARD_TESTING
 _LABEL_DELAY: Final = "6h-1d"
 _KNOWN_FRAUD: Final = 0.025
-_NEW_FRAUD: Final = 0.025
+_NEW_FRAUD: Final = 0.04
 _BOOTSTRAP_DAYS: Final = 80
 
 SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
@@ -24,13 +24,14 @@ SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
         "FRAUD_BOOTSTRAP_LABEL_DELAY": _LABEL_DELAY,
         # Labels take a day instead of two weeks, and so does everything that waits for them.
         "FRAUD_LABEL_HORIZON_DAYS": "1",
-        "FRAUD_DRIFT_RECALL_DAYS": "2",
-        "FRAUD_DRIFT_RECALL_DAYS_BEFORE": "14",
+        "FRAUD_DRIFT_RECALL_DAYS": "4",
+        "FRAUD_DRIFT_RECALL_DAYS_BEFORE": "21",
         "FRAUD_DRIFT_RECALL_LEAST_FRAUDS": "40",
         "FRAUD_DRIFT_DEBOUNCE_HOURS": "72",
         "FRAUD_TRAINING_LOOKBACK_DAYS": "14",
         "FRAUD_LEAST_MATURED_ROWS": "5000",
         "FRAUD_LEAST_MATURED_FRAUDS": "100",
+        "FRAUD_CHALLENGER_DAYS": "5",
         "FRAUD_SEARCH_TRIALS": "0",
         "FRAUD_TRAINING_PARITY_DECISIONS": "500",
         # The test rows are those of two days: what they prove has wide bounds.
@@ -53,7 +54,7 @@ class Plan:
         onset: Day on which the new pattern begins; None for a life without one.
         per_day: Expected transactions per day of event time.
         rate: Transactions per second of wall clock.
-        often_from: Day from which on drift and promotion look every second day; before they do every eighth day.
+        often_from: Day from which on drift and promotion look every fourth day; before they do every eighth day.
     """
 
     start_ms: int
@@ -61,11 +62,11 @@ class Plan:
     onset: int | None = 40
     per_day: int = 2_000
     rate: float = 700.0
-    often_from: int = 38
+    often_from: int = 40
 
     def is_judged(self, day: int) -> bool:
         """Return whether drift and promotion look at the midnight that begins a day."""
-        return day > 0 and (day == self.days or day % (2 if day >= self.often_from else 8) == 0)
+        return day > 0 and (day == self.days or day % (4 if day >= self.often_from else 8) == 0)
 
     def midnight_ms(self, day: int) -> int:
         """Return the event time at which a day begins."""

@@ -8,16 +8,18 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
 from shared.cli.asking import ask
+from shared.cli.output import CommandFailed
+from shared.cli.runs import open_store
 from shared.cli.stack_settings import PROJECT
 from shared.registry.aliases import CHALLENGER, CHAMPION, AliasRegistry
-from shared.registry.client import ModelVersion
 from shared.runs.record import RunRecord
 from tests.e2e.running import System
 
@@ -71,14 +73,21 @@ class Stage:
         """Have a scheduled function run, and return the record of the run."""
         return ask(function, asked, self.system.state.functions[function])
 
-    def train(self, as_of: str) -> str:
-        """Have a model trained as of a moment; returns why it was refused, or nothing."""
-        done = subprocess.run([*_FRAUD, "train", "--as-of", as_of], capture_output=True, text=True, check=False)
-        return done.stderr.strip() if done.returncode else ""
+    def archive(self) -> None:
+        """Archive until nothing is left: one run takes no longer than a minute of the real schedule."""
+        while any(table["lag"] for table in self.run("archiver", {}).outputs["tables"].values()):
+            pass
 
-    def versions(self) -> dict[str, ModelVersion]:
-        """Return the model versions by number."""
-        return {one.version: one for one in self.registry.versions(_MODEL)}
+    def train(self, as_of: str) -> list[RunRecord]:
+        """Have a model trained as of a moment, and return the records of what was done."""
+        before = datetime.now(UTC)
+        with suppress(CommandFailed):  # it was refused; the record says why
+            self.run("train", {"as_of": as_of})
+        return self.runs_since("train", before)
+
+    def runs_since(self, function: str, moment: datetime) -> list[RunRecord]:
+        """Return the runs of a function that started since a moment, oldest first."""
+        return list(open_store().since(function, moment))
 
     def dismiss_challenger(self) -> None:
         """Take the first challenger out: it comes with the first champion, and may be the better of the two."""

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from functions.drift.quantities import RECALL
+from shared.runs.record import RunRecord
 from tests.e2e.lifecycle.plan import NEW_PATTERN, Plan
 from tests.e2e.lifecycle.stage import Stage
 from tests.e2e.lifecycle.traffic import DailyTraffic
 
 Kind = Literal["onset", "alarm", "trained", "refused", "rejected", "promoted"]
 _TRY_AGAIN_DAYS: Final = 4
-_REFUSED: Final = "drift started a training that was refused"
 
 
 @dataclass(frozen=True)
@@ -71,42 +69,49 @@ class Director:
         self._stage = stage
         self._traffic = traffic
         self._announce = announce
-        self._log = stage.system.state.home / "logs" / "train.jsonl"
         self._trained_on: int | None = None
         self.story = Story()
 
     def play(self) -> Story:
-        """Play all days; what a midnight starts runs while the traffic of the next days goes on."""
+        """Play all days.
+
+        What moves the champion happens while the traffic of the next day goes on. A training takes minutes, so event
+        time, of which a day passes in seconds here, waits for it.
+        """
         with ThreadPoolExecutor(1) as office:
-            judging: Future[None] | None = None
             for day in range(self._plan.days + 1):
+                weighing: Future[None] | None = None
                 if self._plan.is_judged(day):
-                    if judging is not None:
-                        judging.result()
                     self._stage.wait_caught_up()
-                    judging = office.submit(self._judge, day)
+                    weighing = office.submit(self._weigh, day)
                 if day == self._plan.onset:
                     self._tell(Moment(day, "onset", f"{NEW_PATTERN} begins"))
                 if day < self._plan.days:
                     self._traffic.send_day()
                     self.story.champions.append(self._stage.champion())
                     self._progress(day + 1)
-            if judging is not None:
-                judging.result()
+                if weighing is not None:
+                    weighing.result()
+                    self._judge(day)
         return self.story
 
-    def _judge(self, day: int) -> None:
-        """Do what the schedules do at the midnight that ends a day."""
-        as_of = datetime.fromtimestamp(self._plan.midnight_ms(day) / 1000, UTC).isoformat()
-        self._stage.run("archiver", {})
+    def _weigh(self, day: int) -> None:
+        """Archive what came before a midnight, and weigh the challenger by it."""
+        self._stage.archive()
         # A challenger that is promoted answers to the drift that it was trained for.
-        self._promote(day, as_of)
-        self._drift(day, as_of)
+        self._promote(day, self._as_of(day))
+
+    def _judge(self, day: int) -> None:
+        """Do the rest of what the schedules do at the midnight that ends a day."""
+        self._drift(day, self._as_of(day))
         if self._trained_on is not None and day - self._trained_on >= _TRY_AGAIN_DAYS:
-            self._train_again(day, as_of)
+            self._train_again(day, self._as_of(day))
+
+    def _as_of(self, day: int) -> str:
+        return datetime.fromtimestamp(self._plan.midnight_ms(day) / 1000, UTC).isoformat()
 
     def _drift(self, day: int, as_of: str) -> None:
-        before, said = set(self._stage.versions()), len(_refusals(self._log))
+        before = datetime.now(UTC)
         document = self._stage.run("drift", {"as_of": as_of}).outputs
         outcome = document["outcome"]
         self.story.verdicts[outcome] = self.story.verdicts.get(outcome, 0) + 1
@@ -118,20 +123,20 @@ class Director:
         found = ", ".join(f"{one['name']} {one['effect']:.2f}" for one in document["findings"])
         self._tell(Moment(day, "alarm", f"drift: {found}"))
         self._stage.wait_caught_up()
-        self._trained(day, before, _refusals(self._log)[said:])
+        self._trained(day, self._stage.runs_since("train", before))
 
     def _train_again(self, day: int, as_of: str) -> None:
         """Do what the daily training does until a challenger is promoted: more is known of what the alarm was about."""
-        before = set(self._stage.versions())
-        reason = self._stage.train(as_of)
-        self._trained(day, before, [reason] if reason else [])
+        self._trained(day, self._stage.train(as_of))
 
-    def _trained(self, day: int, before: set[str], refusals: list[str]) -> None:
+    def _trained(self, day: int, trainings: Iterable[RunRecord]) -> None:
         self._trained_on = day
-        for version in sorted(set(self._stage.versions()) - before):
-            self._tell(Moment(day, "trained", f"version {version} passed its gates and is the challenger"))
-        for reason in refusals:
-            self._tell(Moment(day, "refused", reason))
+        for training in trainings:
+            for one in training.outputs.get("registered", ()):
+                text = f"version {one['version']} passed its gates and is the {one['alias']}"
+                self._tell(Moment(day, "trained", text))
+            if training.outcome in ("refused", "failed"):
+                self._tell(Moment(day, "refused", training.reason))
 
     def _promote(self, day: int, as_of: str) -> None:
         document = self._stage.run("promote", {"as_of": as_of}).outputs
@@ -151,10 +156,3 @@ class Director:
             f"day {day:>3} of {self._plan.days}: {tally.kinds['transaction']:,} transactions, "
             f"{tally.stand_ins.total()} failed, champion {self.story.champions[-1]}"
         )
-
-
-def _refusals(log: Path) -> list[str]:
-    """Return why trainings that drift started were refused, in the order of the log."""
-    lines: list[dict[str, Any]] = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
-    messages = [str(line.get("message", "")) for line in lines]
-    return [message.removeprefix(f"{_REFUSED}: ") for message in messages if message.startswith(_REFUSED)]

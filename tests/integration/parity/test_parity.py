@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
+import os
 import random
+import sys
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -20,9 +23,11 @@ from shared.contracts.transaction import Transaction
 from shared.features.catalogue import CATALOGUE
 from shared.features.online import OnlineFeatures
 from shared.features.online.client import connect
+from shared.features.online.layout import Limits
 from shared.lake.lake import Lake
 from shared.parity.check import ParityCheck, Report
 from tests.support.lake.tables import own_lake, write
+from tests.support.servers import ROOT
 from tests.support.transactions import transaction
 
 NOON_MS = 1_768_478_400_000  # 2026-01-15 12:00 UTC
@@ -56,10 +61,10 @@ class World:
     async def decide(self, one: Transaction, *, wrong: Mapping[str, float] | None = None, away: bool = False) -> str:
         """The scorer decides; `wrong` values are logged instead of those that it read."""
         if away:
-            status, values = "unread", self.store.request_only_vector(one)
+            status, values, cut = "unread", self.store.request_only_vector(one), False
         else:
             (read,) = await self.store.record_and_read([one])
-            status, values = read.status.name.lower(), read.values
+            status, values, cut = read.status.name.lower(), read.values, read.cut
         identity = decision_id(one.event_time_ms, one.transaction_id, "1", str(len(self.decisions)))
         document = {
             "transaction_id": one.transaction_id,
@@ -74,6 +79,7 @@ class World:
             "transaction": one.to_wire(),
             "features": dict(zip(CATALOGUE.names, values, strict=True)) | dict(wrong or {}),
             "feature_status": status,
+            "features_cut": cut,
             "catalogue_version": CATALOGUE.version,
             "decided_at": to_rfc3339(self.now_ms),
         }
@@ -81,12 +87,16 @@ class World:
         self.decisions.append((event, self.now_ms))
         return identity
 
-    def check(self, **options: Any) -> Report:
-        """Archive everything and check all of it."""
+    def archive(self) -> datetime:
+        """Archive everything; returns a moment after all of it."""
         write(self.lake, "transactions", self.transactions)
         write(self.lake, "decisions", self.decisions)
         self.transactions, self.decisions = [], []
-        end = datetime.fromtimestamp(self.now_ms / 1000, UTC) + timedelta(minutes=1)
+        return datetime.fromtimestamp(self.now_ms / 1000, UTC) + timedelta(minutes=1)
+
+    def check(self, **options: Any) -> Report:
+        """Archive everything and check all of it."""
+        end = self.archive()
         return ParityCheck(self.lake, **{"share": 1.0, "most": 10_000, **options}).run(BEGIN, end)
 
 
@@ -148,6 +158,22 @@ async def test_a_planted_wrong_vector_is_reported_with_its_features(world: World
     assert report.mismatches == {"txn_count_24h": 1, "avg_amount_24h": 1}
     assert report.wrong[0]["decision_id"] == planted
     assert report.wrong[0]["features"]["txn_count_24h"] == {"logged": 20, "expected": 21}
+
+
+async def test_the_process_of_a_check_tells_what_is_wrong_and_what_it_left_out(
+    world: World, s3_environment: Mapping[str, str]
+) -> None:
+    await world.decide(world.make("away", card_id="other"), away=True)
+    await world.decide(world.make("wrong"), wrong={"txn_count_24h": 20})
+    asked = {"since": BEGIN.isoformat(), "until": world.archive().isoformat(), "share": 1.0, "most": 100}
+    command = [sys.executable, "-m", "functions.archiver.parity_job", orjson.dumps(asked).decode()]
+    environment = {**os.environ, **s3_environment, "FRAUD_LAKE_URI": world.lake.settings.fraud_lake_uri}
+    process = await asyncio.create_subprocess_exec(*command, env=environment, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
+    output, _ = await process.communicate()
+    assert process.returncode == 0
+    said = orjson.loads(output)
+    assert (said["checked"], said["decisions_wrong"]) == (1, 1)
+    assert (said["mismatches"], said["left_out"]) == ({"txn_count_24h": 1}, {"degraded": 1})
 
 
 async def test_a_float_one_unit_off_in_the_last_place_is_equal_and_two_units_are_not(world: World) -> None:
@@ -219,6 +245,20 @@ async def test_degraded_decisions_are_left_out(world: World) -> None:
     await world.decide(world.make("tx-1", card_id="other"))
     report = world.check()
     assert (report.checked, report.left_out) == (1, {"degraded": 1})
+
+
+async def test_cut_vectors_are_left_out(redis_url: str, s3_environment: Mapping[str, str]) -> None:
+    """A card that holds about 40 transactions: what it has forgotten is in the lake."""
+    limits = Limits(small=4, block=3, page=2, bucket=150, sweep=4, most=40)
+    world = World(OnlineFeatures(connect(redis_url), limits=limits), own_lake(s3_environment))
+    for number in range(60):
+        world.now_ms += MINUTE_MS
+        await world.decide(world.make(f"tx-{number}"))
+    await world.store.aclose()
+    report = world.check()
+    assert report.decisions_wrong == 0, report.wrong
+    assert report.left_out["cut"] >= 10
+    assert report.checked + report.left_out["cut"] == 60
 
 
 async def test_decisions_whose_windows_reach_before_the_lake_are_left_out(world: World) -> None:

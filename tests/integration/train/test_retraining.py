@@ -7,13 +7,14 @@ import pytest
 from functions.train.bootstrap import first_models
 from functions.train.errors import NotEnoughData, TrainingRefused
 from functions.train.job import ENVIRONMENT
-from functions.train.learn import train
+from functions.train.learn import Attempt, train
 from functions.train.publish import publish
 from functions.train.request import TrainRequest
 from functions.train.retrain import lake_dataset
 from functions.train.rows import DAY_MS
 from functions.train.settings import TrainSettings
 from shared.registry.client import RegistryClient
+from shared.runs.lease import LeaseLost
 from shared.simulation.history import generate_history
 from tests.support.lake_tables import MemoryLake, archived, moment
 from tests.support.registry.mlflow_server import running_server
@@ -38,6 +39,7 @@ def settings():
         fraud_model_name=NAME,
         fraud_label_horizon_days=7,
         fraud_search_trials=2,
+        fraud_challenger_days=0,
         fraud_least_matured_rows=10_000,
         # So little fraud proves little.
         fraud_least_precision=0.3,
@@ -64,8 +66,14 @@ def ask(lake, settings, mismatches=0, **request):
     return train(TrainRequest(**request), settings, lambda: (lake, lambda since, until: mismatches))
 
 
-def test_a_challenger_is_registered_with_what_names_its_data(champion, lake, settings):
+@pytest.fixture(scope="module")
+def made(champion, lake, settings):
+    """A challenger."""
     [made] = ask(lake, settings, insist=True).registered
+    return made
+
+
+def test_a_challenger_is_registered_with_what_names_its_data(made, settings):
     assert made.alias == "challenger"
     tags = RegistryClient(settings.mlflow_tracking_uri).version_by_alias(NAME, "challenger").tags
     assert tags["gates"] == "passed"
@@ -73,6 +81,14 @@ def test_a_challenger_is_registered_with_what_names_its_data(champion, lake, set
     run = mlflow.MlflowClient(settings.mlflow_tracking_uri).get_run(made.run_id)
     assert run.data.tags["gate_champion"].startswith("passed: average precision")
     assert run.data.tags["training_data"].startswith("lake: ")
+
+
+def test_a_challenger_is_left_to_its_shadow_evidence(made, lake, settings):
+    client = RegistryClient(settings.mlflow_tracking_uri)
+    result = ask(lake, settings.model_copy(update={"fraud_challenger_days": 21}))
+    assert result.registered == ()
+    assert result.message.startswith(f"challenger {made.version} is left to its shadow evidence until 21 days after")
+    assert client.version_by_alias(NAME, "challenger").version == made.version
 
 
 def test_a_failed_gate_registers_nothing_and_keeps_the_run_with_the_reason(champion, lake, settings):
@@ -86,6 +102,20 @@ def test_a_failed_gate_registers_nothing_and_keeps_the_run_with_the_reason(champ
     [run] = found.search_runs([experiment], "tags.gates = 'failed'")
     assert run.data.tags["refused"].startswith("parity gate: 7 feature values differ")
     assert run.data.metrics["gate_parity"] == 7
+
+
+def test_a_training_that_was_overtaken_registers_nothing(champion, lake, settings):
+    def overtaken():
+        raise LeaseLost("train was taken over")
+
+    client = RegistryClient(settings.mlflow_tracking_uri)
+    before = [(version.version, version.aliases) for version in client.versions(NAME)]
+    attempt = Attempt(check_alone=overtaken)
+    with pytest.raises(LeaseLost):
+        train(TrainRequest(), settings, lambda: (lake, lambda since, until: 0), attempt)
+    assert [(version.version, version.aliases) for version in client.versions(NAME)] == before
+    assert attempt.inputs["champion"] == champion.version
+    assert attempt.inputs["decisions"] == 0
 
 
 def test_too_few_matured_decisions_are_waited_for_or_said(champion, lake, settings):

@@ -58,6 +58,11 @@ def test_the_control_group_is_kept_apart() -> None:
     assert [decision()[name] for name in ("control", "propensity")] == [False, None]
 
 
+def test_a_cut_vector_stays_marked() -> None:
+    assert decision(features_cut=True)["features_cut"] is True
+    assert decision()["features_cut"] is False
+
+
 def test_values_that_look_alike_have_different_keys() -> None:
     assert len({event_key(values) for values in ([1, 2], ["1", 2], [12], ["1", "2"], [None, 2], [True, 2])}) == 6
 

@@ -23,15 +23,12 @@ import functions.promote.composition
 import functions.scorer.composition
 import functions.shadow_scorer.composition
 import functions.train.composition
-from functions.train.job import JobOutcome
-from functions.train.request import TrainRequest, TrainResult
 from shared.bus import topics
 from shared.bus.publisher import Publisher
 from shared.contracts import cloudevents
 from shared.hosts.aws_events import ForeignEvent
 from shared.hosts.aws_kafka import is_kafka_batch
-from shared.hosts.job import JobOutcome as ScheduledOutcome
-from shared.hosts.job import JobRequest, RunJob
+from shared.hosts.job import JobOutcome, JobRequest, RunJob
 from shared.registry.follower import CurrentModel
 from shared.runs.record import Trigger
 from tests.support.asgi import call
@@ -78,14 +75,14 @@ class Neighbours:
         self.archived.append(trigger.kind)
         return {"tables": {}}
 
-    async def train(self, _request: TrainRequest) -> JobOutcome:
+    async def train(self, _request: JobRequest) -> JobOutcome:
         self.trained += 1
-        return JobOutcome(kind="done", result=TrainResult(message="nothing to do"))
+        return JobOutcome(kind="done", result={"message": "nothing to do", "registered": []})
 
     def runs(self, function: str) -> RunJob:
-        async def run(_request: JobRequest) -> ScheduledOutcome:
+        async def run(_request: JobRequest) -> JobOutcome:
             self.ran[function] += 1
-            return ScheduledOutcome(kind="done", result={"said": function})
+            return JobOutcome(kind="done", result={"said": function})
 
         return run
 

@@ -22,6 +22,7 @@ NOWHERE = {
     "AWS_REGION": "us-east-1",
     "MLFLOW_TRACKING_URI": "http://127.0.0.1:9",
     "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9",
+    "FRAUD_REGISTRY_WAIT_SECONDS": "0",
 }
 
 
@@ -88,7 +89,17 @@ async def test_two_runs_at_once_are_not_done():
     await job.handle(tick())
 
 
-@pytest.mark.parametrize("module", ["functions.drift.job", "functions.promote.job"])
+async def test_refused_is_no_bad_event_when_nobody_asked():
+    async def run(_request):
+        return JobOutcome(kind="refused", reason="never")
+
+    job = ScheduledJob(run, Asked.model_validate, lambda _outcome: None, starts=(cloudevents.PING, cloudevents.DRIFT))
+    await job.handle(tick(type_=cloudevents.DRIFT))
+    with pytest.raises(PoisonEvent, match="never"):
+        await job.handle(tick())
+
+
+@pytest.mark.parametrize("module", ["functions.drift.job", "functions.promote.job", "functions.train.job"])
 async def test_a_process_says_that_the_lake_is_away(module, monkeypatch):
     for name, value in NOWHERE.items():
         monkeypatch.setenv(name, value)
@@ -103,12 +114,14 @@ async def test_a_process_that_fails_is_an_error(monkeypatch):
         await in_process("functions.drift.job")(JobRequest(trigger=Trigger(kind="schedule")))
 
 
-@pytest.mark.parametrize("function", ["drift", "promote"])
-def test_waiting_for_work_loads_none_of_the_libraries(function):
+# The settings of a training check the traffic that is to be simulated, which takes NumPy.
+@pytest.mark.parametrize(("function", "loaded"), [("drift", []), ("promote", []), ("train", ["numpy"])])
+def test_waiting_for_work_loads_none_of_the_libraries(function, loaded):
     program = (
-        f"import sys, functions.{function}.job;"
-        "print(sorted({'evidently', 'pandas', 'pyarrow', 'deltalake', 'boto3', 'numpy'} & set(sys.modules)))"
+        f"import sys, functions.{function}.main, functions.{function}.job;"
+        "heavy = {'boto3', 'deltalake', 'duckdb', 'evidently', 'matplotlib', 'mlflow', 'numpy', 'onnx', 'pandas'};"
+        "print(sorted((heavy | {'pyarrow', 'sklearn', 'xgboost'}) & set(sys.modules)))"
     )
     environment = {**os.environ, **NOWHERE}
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)
-    assert orjson.loads(done.stdout.replace("'", '"')) == []
+    assert orjson.loads(done.stdout.replace("'", '"')) == loaded

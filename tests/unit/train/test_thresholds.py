@@ -86,3 +86,20 @@ def test_ties_are_taken_or_left_together():
 
 def test_the_same_seed_chooses_the_same():
     assert choose(*rows(6)) == choose(*rows(6))
+
+
+@pytest.mark.parametrize("gap", [1, 2, 3, 7])
+@pytest.mark.parametrize("upper", [0.1234567, 0.1234565, 0.1234560, 0.9999999, 0.0000008, 1.0])
+def test_a_threshold_parts_scores_however_close_they_lie(upper, gap):
+    """Scores carry seven decimals: one rounded to fewer could take rows below, or leave out rows it was proven on."""
+    lower = round(upper - gap * 1e-7, 7)
+    scores = np.repeat([upper, lower], [50, 950])
+    policy = choose(scores, scores == upper, np.arange(1_000), alert_budget=0.05)
+    assert lower < policy.decline_at <= upper
+    assert lower < policy.review_at <= upper
+
+
+def test_a_threshold_is_round_where_there_is_room():
+    scores = np.repeat([0.8123457, 0.2123457], [50, 950])
+    policy = choose(scores, scores > 0.5, np.arange(1_000), alert_budget=0.05)
+    assert (policy.decline_at, policy.review_at) == (0.512346, 0.512346)

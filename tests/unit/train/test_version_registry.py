@@ -1,12 +1,16 @@
 from types import SimpleNamespace
 
 import pytest
+from mlflow.exceptions import MlflowException
 
 from functions.train.version_registry import COMPLETE, PENDING, STATE_TAG, NewVersion, register
 
 
-class Away(Exception):
+class Away(MlflowException):
     """The registry does not answer."""
+
+    def __init__(self):
+        super().__init__("away")
 
 
 class FakeClient:
@@ -130,3 +134,26 @@ def test_versions_of_others_are_left_alone():
         "run-champion-a",
         "run-challenger-a",
     ]
+
+
+def test_an_alias_that_was_moved_goes_back_where_it_was():
+    client = FakeClient()
+    first = register(client, "fraud", versions("a"))
+    before = client.calls
+    register(client, "fraud", versions("b"))
+    second = dict(client.models["fraud"].aliases)
+    for step in range(before + 1, before + 8):  # up to the setting of the second alias
+        client.calls, client.fails_at = before, step
+        with pytest.raises(Away):
+            register(client, "fraud", versions("c"))
+        assert client.models["fraud"].aliases == second != first
+        assert not any(one.run_id.endswith("-c") for one in client.models["fraud"].versions.values())
+
+
+def test_a_fault_of_the_program_while_taking_back_is_not_taken_for_an_outage():
+    client = FakeClient()
+    client.fails_at = calls_of_a_registration() - 2
+    client.delete_model_version = lambda _name, _version: 1 / 0
+    with pytest.raises(ZeroDivisionError) as raised:
+        register(client, "fraud", versions())
+    assert isinstance(raised.value.__context__, Away)

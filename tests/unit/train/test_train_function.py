@@ -1,5 +1,4 @@
 import asyncio
-import json
 from types import SimpleNamespace
 
 import pytest
@@ -9,17 +8,19 @@ from starlette.routing import Route
 
 from functions.train.announcement import model_event
 from functions.train.composition import compose
-from functions.train.errors import ServiceMissing, TrainingRefused
-from functions.train.job import JobOutcome
-from functions.train.request import Registered, TrainRequest, TrainResult
+from functions.train.request import Registered, TrainRequest
 from functions.train.settings import TrainSettings
 from shared.contracts import cloudevents
+from shared.contracts.cloudevents import PoisonEvent
 from shared.contracts.model import ModelEvent
+from shared.hosts.job import JobOutcome
+from shared.hosts.outcome import ServiceAway
+from shared.runs.record import Trigger
 from tests.support.asgi import call
 
 VERSION = Registered(version="3", alias="champion", run_id="abc", average_precision=0.8)
-REGISTERED = JobOutcome(kind="done", result=TrainResult(message="registered version 3", registered=(VERSION,)))
-NOTHING = JobOutcome(kind="done", result=TrainResult(message="champion 1 exists, nothing to bootstrap"))
+REGISTERED = JobOutcome(kind="done", result={"message": "registered version 3", "registered": [VERSION.model_dump()]})
+NOTHING = JobOutcome(kind="done", result={"message": "champion 1 stays without a challenger", "registered": []})
 HEADERS = {
     "ce-specversion": "1.0",
     "ce-id": "1",
@@ -30,23 +31,20 @@ HEADERS = {
 
 
 def function(outcome=NOTHING, job=None):
-    """The composed function with a job that answers `outcome`; keeps what was asked and announced."""
-    asked, announced = [], []
+    """The composed function with a job that answers `outcome`; keeps what was asked."""
+    asked = []
 
     async def run_job(request):
-        asked.append(request)
+        asked.append(request.asked)
         return outcome
 
-    async def announce(result):
-        announced.append(result)
-
-    composed = compose(TrainSettings(), job or run_job, announce)
+    composed = compose(TrainSettings(), job or run_job)
 
     async def endpoint(request):
         return await composed.endpoint(request)
 
     app = Starlette(routes=[Route("/{path:path}", endpoint, methods=["GET", "POST"])])
-    return SimpleNamespace(composed=composed, asked=asked, announced=announced, app=app)
+    return SimpleNamespace(composed=composed, asked=asked, app=app)
 
 
 async def post(made, body=b"", headers=HEADERS):
@@ -62,18 +60,17 @@ async def test_a_tick_starts_a_training_that_asks_for_nothing_special(body):
     made = function()
     answer = await post(made, body)
     assert (answer.status, answer.body) == (202, b"")
-    assert made.asked == [TrainRequest()]
-    assert made.announced == []
+    assert TrainRequest.model_validate(*made.asked) == TrainRequest()
 
 
-async def test_a_bootstrap_is_handed_on_and_new_versions_are_announced():
+async def test_a_bootstrap_is_handed_on_and_new_versions_are_counted():
     made = function(REGISTERED)
     before = runs("registered")
     answer = await post(made, b'{"bootstrap": true, "seed": 5}')
     assert answer.status == 202
-    assert made.asked == [TrainRequest(bootstrap=True, seed=5)]
-    assert made.announced == [REGISTERED.result]
+    assert made.asked == [{"bootstrap": True, "seed": 5}]
     assert runs("registered") == before + 1
+    assert REGISTRY.get_sample_value("fraud_training_last_registered_timestamp_seconds") > 0
 
 
 async def test_drift_starts_a_training():
@@ -81,7 +78,7 @@ async def test_drift_starts_a_training():
     headers = {**HEADERS, "ce-type": cloudevents.DRIFT}
     answer = await post(made, b'{"features": []}', headers)
     assert answer.status == 202
-    assert made.asked == [TrainRequest()]
+    assert TrainRequest.model_validate(*made.asked) == TrainRequest()
 
 
 @pytest.mark.parametrize(
@@ -111,7 +108,6 @@ async def test_a_missing_service_asks_to_come_again():
     assert "registry did not answer" in answer.json()["detail"]
     assert "retry-after" in answer.headers
     assert runs("missing") == before + 1
-    assert made.announced == []
 
 
 async def test_a_refused_model_is_said_and_not_tried_again():
@@ -127,7 +123,6 @@ async def test_a_model_refused_after_drift_is_no_bad_event():
     answer = await post(made, b"{}", {**HEADERS, "ce-type": cloudevents.DRIFT})
     assert answer.status == 202
     assert runs("refused") == before + 1
-    assert made.announced == []
 
 
 async def test_a_job_that_dies_is_counted_and_comes_again():
@@ -149,15 +144,15 @@ async def test_one_training_at_a_time():
         await release.wait()
         return NOTHING
 
-    trainer = function(job=slow).composed.trainer
-    first = asyncio.create_task(trainer.train(TrainRequest()))
+    job = function(job=slow).composed.job
+    first = asyncio.create_task(job.run(Trigger(kind="schedule")))
     await started.wait()
     assert REGISTRY.get_sample_value("fraud_training_running") == 1
-    with pytest.raises(ServiceMissing, match="running already"):
-        await trainer.train(TrainRequest())
+    with pytest.raises(ServiceAway, match="under way"):
+        await job.run(Trigger(kind="schedule"))
     release.set()
-    assert await first == NOTHING.result
-    assert await trainer.train(TrainRequest()) == NOTHING.result
+    assert await first == NOTHING
+    assert await job.run(Trigger(kind="schedule")) == NOTHING
 
 
 @pytest.mark.parametrize("path", ["/health/liveness", "/health/readiness", "/metrics"])
@@ -170,18 +165,14 @@ async def test_probes_and_metrics_are_answered(path):
 
 def test_lambda_runs_a_schedules_input():
     made = function(REGISTERED)
-    answer = made.composed.invoke({"bootstrap": True})
-    assert json.loads(json.dumps(answer)) == {
-        "message": "registered version 3",
-        "registered": [{"version": "3", "alias": "champion", "run_id": "abc", "average_precision": 0.8}],
-    }
-    assert made.asked == [TrainRequest(bootstrap=True)]
+    assert made.composed.invoke({"bootstrap": True}) == REGISTERED.result
+    assert made.asked == [{"bootstrap": True}]
 
 
 def test_lambda_fails_so_that_it_is_invoked_again():
-    with pytest.raises(ServiceMissing):
+    with pytest.raises(ServiceAway):
         function(JobOutcome(kind="missing", reason="away")).composed.invoke({})
-    with pytest.raises(TrainingRefused):
+    with pytest.raises(PoisonEvent):
         function(JobOutcome(kind="refused", reason="bad")).composed.invoke({})
 
 
@@ -192,7 +183,7 @@ def test_lambda_takes_drift_from_kafka():
     record = {"topic": "fraud.drift", "partition": 0, "offset": 4, "value": "e30=", "headers": headers}
     answer = made.composed.invoke({"eventSource": "aws:SelfManagedKafka", "records": {"fraud.drift-0": [record]}})
     assert answer == {"batchItemFailures": []}
-    assert made.asked == [TrainRequest()]
+    assert made.asked == [{}]
 
 
 def test_the_model_event_is_of_its_contract_and_stable():
