@@ -5,8 +5,6 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 _CONNECT_SECONDS = 1.0
-
-
 _CLUSTER = "+cluster://"
 
 
