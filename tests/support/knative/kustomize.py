@@ -1,6 +1,6 @@
-"""What `kubectl kustomize` makes of a folder, for the part of it that our kustomizations use; without a cluster's tools.
+"""What `kubectl kustomize` makes of a folder, for the part of it that our kustomizations use, without that command.
 
-Reference: https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/. A field outside that part is an error.
+Reference: https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/. A field beyond that part is an error.
 """
 
 from __future__ import annotations
@@ -48,8 +48,7 @@ def build(folder: Path) -> list[Resource]:
 
 def documents(file: Path) -> list[Resource]:
     """The resources of one file."""
-    # Aliases stand for the same object in Python and for copies in Kubernetes.
-    return [copy.deepcopy(document) for document in yaml.safe_load_all(file.read_text()) if document]
+    return [document for document in yaml.load_all(file.read_text(), yaml.CSafeLoader) if document]
 
 
 def containers(resources: list[Resource]) -> Iterator[dict[str, Any]]:
@@ -99,7 +98,8 @@ def _apply(document: Any, operation: dict[str, Any]) -> None:
     elif operation["op"] == "add":
         document[key] = operation["value"]
     elif operation["op"] == "replace":
-        document[key]  # noqa: B018 - what is replaced must be there
+        if not isinstance(document, list) and key not in document:
+            raise LookupError(f"{operation['path']} is not there to be replaced")
         document[key] = operation["value"]
     elif operation["op"] == "remove":
         del document[key]

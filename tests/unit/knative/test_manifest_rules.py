@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ DELIVERED_BY_THE_HOST = {("feature-updater", "kafka")}  # it writes dead letters
 Resource = dict[str, Any]
 
 
+@cache
 def built(folder: str) -> list[Resource]:
     return build(KNATIVE / folder)
 
@@ -43,16 +45,17 @@ def variables(settings: type[BaseSettings]) -> set[str]:
     return {str(field.validation_alias or f"{prefix}{name}").upper() for name, field in settings.model_fields.items()}
 
 
+def settings_of(module: str) -> set[str]:
+    """The environment variables that a module's settings classes read."""
+    classes = [one for one in vars(importlib.import_module(module)).values() if isinstance(one, type)]
+    return {name for one in classes if issubclass(one, BaseSettings) for name in variables(one)}
+
+
 def known_variables() -> set[str]:
     """What the settings classes of functions and shared packages read."""
-    known: set[str] = set()
-    for path in (*ROOT.glob("functions/*/settings.py"), *ROOT.glob("shared/*/settings.py"),
-                 ROOT / "shared/bus/connection.py"):  # fmt: skip
-        module = importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
-        for one in vars(module).values():
-            if isinstance(one, type) and issubclass(one, BaseSettings) and one is not BaseSettings:
-                known |= variables(one)
-    return known
+    files = [*ROOT.glob("functions/*/settings.py"), *ROOT.glob("shared/*/settings.py")]
+    modules = [".".join(file.relative_to(ROOT).with_suffix("").parts) for file in files]
+    return {name for module in (*modules, "shared.bus.connection") for name in settings_of(module)}
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
@@ -74,9 +77,7 @@ def test_a_function_may_reach_what_its_settings_name(function: str) -> None:
     labels = service["spec"]["template"]["metadata"]["labels"]
     allowed = {label.removeprefix("fraud.dev/uses-") for label in labels if label.startswith("fraud.dev/uses-")}
     module = function.replace("-", "_")
-    settings = importlib.import_module(f"functions.{module}.settings")
-    read = set().union(*(variables(one) for one in vars(settings).values()
-                         if isinstance(one, type) and issubclass(one, BaseSettings) and one is not BaseSettings))  # fmt: skip
+    read = settings_of(f"functions.{module}.settings")
     source = "\n".join(path.read_text() for path in (ROOT / "functions" / module).rglob("*.py"))
     if "shared.lake" in source or "shared.runs" in source:
         read.add("FRAUD_LAKE_URI")

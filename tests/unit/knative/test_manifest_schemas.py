@@ -49,7 +49,7 @@ def test_no_resource_is_declared_twice(folder: Path) -> None:
 @pytest.mark.parametrize("folder", FOLDERS, ids=name)
 def test_kubectl_makes_the_same_of_it(folder: Path) -> None:
     made = subprocess.run(["kubectl", "kustomize", str(folder)], capture_output=True, text=True, check=True)
-    theirs = [one for one in yaml.safe_load_all(made.stdout) if one]
+    theirs = [one for one in yaml.load_all(made.stdout, yaml.CSafeLoader) if one]
 
     def ordered(resources: list[Resource]) -> list[str]:
         return sorted(json.dumps(one, sort_keys=True) for one in resources)
