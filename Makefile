@@ -10,6 +10,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 MANIFESTS := knative/base
 FUNCTIONS := scorer feature-updater shadow-scorer train archiver drift promote producer
+IMAGES := $(FUNCTIONS) dispatcher backing
 
 # The first Python that is new enough; PYTHON=... chooses another.
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
@@ -26,13 +27,15 @@ for bundle in "$${PIP_CERT:-}" /etc/ssl/certs/ca-certificates.crt; do \
 	if [ -n "$$bundle" ] && [ -f "$$bundle" ]; then export SSL_CERT_FILE="$${SSL_CERT_FILE:-$$bundle}"; fi; done
 endef
 
+export CONTEXT INGRESS LOAD_IMAGE HTTP_PORT
+
 # Kafka's jars are fetched with the same certificates.
 ifdef SSL_CERT_FILE
 export REQUESTS_CA_BUNDLE ?= $(SSL_CERT_FILE)
 endif
 
 help: ## List what there is
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 17
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 21
 
 setup: $(INSTALLED) ## Make .venv with everything in it (needs Python 3.11 or newer, and a network)
 
@@ -67,6 +70,7 @@ check: $(INSTALLED) ## Lint, format, types, manifests: exactly what CI checks
 	$(BIN)/mypy
 	@$(BIN)/python -c 'import pathlib; from shared.emulator.manifests import load_manifests; \
 	load_manifests(pathlib.Path("$(MANIFESTS)")); print("$(MANIFESTS): every manifest can be honoured")'
+	$(BIN)/pytest -q tests/unit/knative
 
 format: $(INSTALLED) ## Format the code and fix what can be fixed
 	$(BIN)/ruff format .
@@ -99,9 +103,40 @@ verify-faults: $(INSTALLED) ## Kill processes of the running system 70 times und
 verify-hostile: $(INSTALLED) ## Send 10,000 hostile records through the running system
 	$(BIN)/python -m tests.e2e.verify_hostile $(ARGS)
 
-images: ## Build the container image of each function (needs a Docker engine)
-	@for function in $(FUNCTIONS); do \
-		docker build $(ARGS) --target "$$function" --tag "dev.local/fraud-$$function:1" .; done
+# The commit names an image's revision and all its dates. The classic builder serves too (DOCKER_BUILDKIT=0).
+define image_settings
+export SOURCE_DATE_EPOCH="$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)}"; \
+settings=(--build-arg SOURCE_DATE_EPOCH --build-arg REVISION="$$(git rev-parse HEAD)" \
+	--build-arg BUILD_DATE="$$($(PYTHON) -c 'import datetime, os; \
+	print(datetime.datetime.fromtimestamp(int(os.environ["SOURCE_DATE_EPOCH"]), datetime.UTC).isoformat())')"); \
+[ -z "$(PYTHON_IMAGE)" ] || settings+=(--build-arg PYTHON_IMAGE="$(PYTHON_IMAGE)")
+endef
+
+images: ## Build the container images (Docker engine; IMAGES="scorer train", PYTHON_IMAGE=..., ARGS=--network=host)
+	@docker info >/dev/null 2>&1 || { echo "make: the Docker engine does not answer" >&2; exit 1; }
+	@$(image_settings); for image in $(IMAGES); do \
+		docker build "$${settings[@]}" $(ARGS) --target "$$image" --tag "dev.local/fraud-$$image:1" .; done
+
+bench-images: $(INSTALLED) ## Measure the images: size over the base, container start to first decision
+	$(BIN)/python -m tests.e2e.images.bench $(ARGS)
+
+test-images: $(INSTALLED) ## Start each image read-only, as nobody, without a network, and ask it (after make images)
+	$(BIN)/pytest tests/e2e/images/verify_images.py $(ARGS)
+
+kind-up-fresh: ## New Kind cluster with Knative and the whole system in it (CONTEXT=name: your cluster instead)
+	@knative/scripts/up.sh fresh
+
+kind-up-fast: ## The same cluster again, with what has changed since (CONTEXT=name)
+	@knative/scripts/up.sh fast
+
+kind-autoscale-demo: $(INSTALLED) ## Open-loop load, replicas live and as a picture, a verdict (CONTEXT=, INGRESS=, RATE=1000)
+	$(BIN)/python -m tests.e2e.knative.autoscale $(if $(RATE),--rate $(RATE)) $(ARGS)
+
+kind-down: ## Remove the Kind cluster (CONTEXT=name: what is ours in your cluster)
+	@knative/scripts/down.sh
+
+verify-knative: $(INSTALLED) ## Check every promise on the cluster that runs (CONTEXT=, INGRESS=; 25 minutes)
+	$(BIN)/python -m tests.e2e.knative $(ARGS)
 
 verify-archiver: $(INSTALLED) ## Kill the archiver at 50 random moments under load, compare the lake event by event (5 minutes)
 	$(BIN)/python -m tests.e2e.verify_archiver $(ARGS)
