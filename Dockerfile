@@ -1,7 +1,7 @@
 # One image per function: docker build --target scorer --tag dev.local/fraud-scorer:1 . (`make images` builds all).
 # Each holds that function's code and packages and no more, at the versions and hashes of requirements.lock. No part
-# needs BuildKit. Two builds of one commit hold the same bytes: files bear the commit's time, and compiled modules are
-# told from their sources by content.
+# needs BuildKit. Two builds of one commit hold the same files to the byte: all bear one time, SOURCE_DATE_EPOCH, and
+# compiled modules are not told from their sources by time. `make images` labels them with the commit and its date.
 #
 # A stage stands directly before the image that needs it: the classic builder makes every stage above its target.
 ARG PYTHON_IMAGE=python:3.11-slim
@@ -31,18 +31,10 @@ RUN python -m compileall -q --invalidation-mode unchecked-hash functions shared 
 # What all images share. The one writable folder is /var/lib/fraud: temporary files go there too, since the root file
 # system may be read-only.
 FROM ${PYTHON_IMAGE} AS function
-ARG REVISION=unknown
-ARG BUILD_DATE=1970-01-01T00:00:00Z
-LABEL org.opencontainers.image.title="fraud-detection" \
-      org.opencontainers.image.licenses="MIT" \
-      org.opencontainers.image.revision="${REVISION}" \
-      org.opencontainers.image.created="${BUILD_DATE}"
 ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/app PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PORT=8080 \
     FRAUD_STATE_DIR=/var/lib/fraud HOME=/var/lib/fraud TMPDIR=/var/lib/fraud MPLCONFIGDIR=/var/lib/fraud USER=fraud
 WORKDIR /app
 COPY --from=code --chown=65532:65532 /var/lib/fraud /var/lib/fraud
-COPY --from=code /app/shared shared
-COPY --from=code /app/functions/__init__.py functions/__init__.py
 USER 65532:65532
 EXPOSE 8080
 CMD ["python", "-m", "shared.hosts.serve"]
@@ -54,6 +46,8 @@ RUN uv pip install --requirements pyproject.toml --extra scorer --constraints re
     && find "$VIRTUAL_ENV" -exec touch --no-dereference --date "@${SOURCE_DATE_EPOCH}" {} +
 FROM function AS scorer
 COPY --from=scorer-packages /opt/venv /opt/venv
+COPY --from=code /app/shared shared
+COPY --from=code /app/functions/__init__.py functions/__init__.py
 COPY --from=code /app/functions/scorer functions/scorer
 ENV FUNCTION_TARGET=scorer FUNCTION_SOURCE=functions/scorer/main.py
 
@@ -64,6 +58,8 @@ RUN uv pip install --requirements pyproject.toml --extra feature-updater --const
     && find "$VIRTUAL_ENV" -exec touch --no-dereference --date "@${SOURCE_DATE_EPOCH}" {} +
 FROM function AS feature-updater
 COPY --from=feature-updater-packages /opt/venv /opt/venv
+COPY --from=code /app/shared shared
+COPY --from=code /app/functions/__init__.py functions/__init__.py
 COPY --from=code /app/functions/feature_updater functions/feature_updater
 ENV FUNCTION_TARGET=feature_updater FUNCTION_SOURCE=functions/feature_updater/main.py
 
@@ -74,48 +70,10 @@ RUN uv pip install --requirements pyproject.toml --extra shadow-scorer --constra
     && find "$VIRTUAL_ENV" -exec touch --no-dereference --date "@${SOURCE_DATE_EPOCH}" {} +
 FROM function AS shadow-scorer
 COPY --from=shadow-scorer-packages /opt/venv /opt/venv
+COPY --from=code /app/shared shared
+COPY --from=code /app/functions/__init__.py functions/__init__.py
 COPY --from=code /app/functions/shadow_scorer functions/shadow_scorer
 ENV FUNCTION_TARGET=shadow_scorer FUNCTION_SOURCE=functions/shadow_scorer/main.py
-
-FROM build AS archiver-packages
-ARG SSL_CERT_FILE
-ARG SOURCE_DATE_EPOCH=0
-RUN uv pip install --requirements pyproject.toml --extra archiver --constraints requirements.lock \
-    && find "$VIRTUAL_ENV" -exec touch --no-dereference --date "@${SOURCE_DATE_EPOCH}" {} +
-FROM function AS archiver
-COPY --from=archiver-packages /opt/venv /opt/venv
-COPY --from=code /app/functions/archiver functions/archiver
-ENV FUNCTION_TARGET=archiver FUNCTION_SOURCE=functions/archiver/main.py
-
-FROM build AS drift-packages
-ARG SSL_CERT_FILE
-ARG SOURCE_DATE_EPOCH=0
-RUN uv pip install --requirements pyproject.toml --extra drift --constraints requirements.lock \
-    && find "$VIRTUAL_ENV" -exec touch --no-dereference --date "@${SOURCE_DATE_EPOCH}" {} +
-FROM function AS drift
-COPY --from=drift-packages /opt/venv /opt/venv
-COPY --from=code /app/functions/drift functions/drift
-ENV FUNCTION_TARGET=drift FUNCTION_SOURCE=functions/drift/main.py
-
-FROM build AS promote-packages
-ARG SSL_CERT_FILE
-ARG SOURCE_DATE_EPOCH=0
-RUN uv pip install --requirements pyproject.toml --extra promote --constraints requirements.lock \
-    && find "$VIRTUAL_ENV" -exec touch --no-dereference --date "@${SOURCE_DATE_EPOCH}" {} +
-FROM function AS promote
-COPY --from=promote-packages /opt/venv /opt/venv
-COPY --from=code /app/functions/promote functions/promote
-ENV FUNCTION_TARGET=promote FUNCTION_SOURCE=functions/promote/main.py
-
-FROM build AS train-packages
-ARG SSL_CERT_FILE
-ARG SOURCE_DATE_EPOCH=0
-RUN uv pip install --requirements pyproject.toml --extra train --constraints requirements.lock \
-    && find "$VIRTUAL_ENV" -exec touch --no-dereference --date "@${SOURCE_DATE_EPOCH}" {} +
-FROM function AS train
-COPY --from=train-packages /opt/venv /opt/venv
-COPY --from=code /app/functions/train functions/train
-ENV FUNCTION_TARGET=train FUNCTION_SOURCE=functions/train/main.py
 
 FROM build AS producer-packages
 ARG SSL_CERT_FILE
@@ -124,6 +82,8 @@ RUN uv pip install --requirements pyproject.toml --extra producer --constraints 
     && find "$VIRTUAL_ENV" -exec touch --no-dereference --date "@${SOURCE_DATE_EPOCH}" {} +
 FROM function AS producer
 COPY --from=producer-packages /opt/venv /opt/venv
+COPY --from=code /app/shared shared
+COPY --from=code /app/functions/__init__.py functions/__init__.py
 COPY --from=code /app/functions/producer functions/producer
 CMD ["python", "-m", "functions.producer"]
 
@@ -135,8 +95,33 @@ RUN uv pip install --requirements pyproject.toml --extra dispatcher --constraint
     && find "$VIRTUAL_ENV" -exec touch --no-dereference --date "@${SOURCE_DATE_EPOCH}" {} +
 FROM function AS dispatcher
 COPY --from=dispatcher-packages /opt/venv /opt/venv
+COPY --from=code /app/shared shared
 COPY --from=code /app/knative/base knative/base
 CMD ["python", "-m", "shared.emulator.delivery", "--help"]
+
+FROM build AS archiver-packages
+ARG SSL_CERT_FILE
+ARG SOURCE_DATE_EPOCH=0
+RUN uv pip install --requirements pyproject.toml --extra archiver --constraints requirements.lock \
+    && find "$VIRTUAL_ENV" -exec touch --no-dereference --date "@${SOURCE_DATE_EPOCH}" {} +
+FROM function AS archiver
+COPY --from=archiver-packages /opt/venv /opt/venv
+COPY --from=code /app/shared shared
+COPY --from=code /app/functions/__init__.py functions/__init__.py
+COPY --from=code /app/functions/archiver functions/archiver
+ENV FUNCTION_TARGET=archiver FUNCTION_SOURCE=functions/archiver/main.py
+
+FROM build AS promote-packages
+ARG SSL_CERT_FILE
+ARG SOURCE_DATE_EPOCH=0
+RUN uv pip install --requirements pyproject.toml --extra promote --constraints requirements.lock \
+    && find "$VIRTUAL_ENV" -exec touch --no-dereference --date "@${SOURCE_DATE_EPOCH}" {} +
+FROM function AS promote
+COPY --from=promote-packages /opt/venv /opt/venv
+COPY --from=code /app/shared shared
+COPY --from=code /app/functions/__init__.py functions/__init__.py
+COPY --from=code /app/functions/promote functions/promote
+ENV FUNCTION_TARGET=promote FUNCTION_SOURCE=functions/promote/main.py
 
 # The backing services of a trial cluster, one program per container: Kafka, Valkey, SeaweedFS, MLflow, at the versions
 # that the local system runs. knative/backing says how each is started.
@@ -145,7 +130,7 @@ ARG SSL_CERT_FILE
 ARG FRAUD_MAVEN_REPOSITORY
 ARG SOURCE_DATE_EPOCH=0
 RUN uv pip install --requirements pyproject.toml --extra backing --constraints requirements.lock
-COPY --from=code /app/shared shared
+COPY shared/backing/jars.py shared/backing/settings.py shared/backing/kafka-jars.lock shared/backing/
 RUN REQUESTS_CA_BUNDLE="${SSL_CERT_FILE:-$(/opt/venv/bin/python -c 'import certifi; print(certifi.where())')}" \
     FRAUD_CACHE=/tmp/jars PYTHONPATH=/app /opt/venv/bin/python -m shared.backing.jars \
     && mkdir -p /opt/kafka/libs && find /tmp/jars -name '*.jar' -exec cp -t /opt/kafka/libs {} + \
@@ -156,4 +141,29 @@ RUN REQUESTS_CA_BUNDLE="${SSL_CERT_FILE:-$(/opt/venv/bin/python -c 'import certi
 FROM function AS backing
 COPY --from=backing-packages /opt/venv /opt/venv
 COPY --from=backing-packages /opt/kafka /opt/kafka
+COPY --from=code /app/shared shared
 CMD ["python", "-m", "shared.backing"]
+
+FROM build AS drift-packages
+ARG SSL_CERT_FILE
+ARG SOURCE_DATE_EPOCH=0
+RUN uv pip install --requirements pyproject.toml --extra drift --constraints requirements.lock \
+    && find "$VIRTUAL_ENV" -exec touch --no-dereference --date "@${SOURCE_DATE_EPOCH}" {} +
+FROM function AS drift
+COPY --from=drift-packages /opt/venv /opt/venv
+COPY --from=code /app/shared shared
+COPY --from=code /app/functions/__init__.py functions/__init__.py
+COPY --from=code /app/functions/drift functions/drift
+ENV FUNCTION_TARGET=drift FUNCTION_SOURCE=functions/drift/main.py
+
+FROM build AS train-packages
+ARG SSL_CERT_FILE
+ARG SOURCE_DATE_EPOCH=0
+RUN uv pip install --requirements pyproject.toml --extra train --constraints requirements.lock \
+    && find "$VIRTUAL_ENV" -exec touch --no-dereference --date "@${SOURCE_DATE_EPOCH}" {} +
+FROM function AS train
+COPY --from=train-packages /opt/venv /opt/venv
+COPY --from=code /app/shared shared
+COPY --from=code /app/functions/__init__.py functions/__init__.py
+COPY --from=code /app/functions/train functions/train
+ENV FUNCTION_TARGET=train FUNCTION_SOURCE=functions/train/main.py

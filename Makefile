@@ -27,7 +27,7 @@ for bundle in "$${PIP_CERT:-}" /etc/ssl/certs/ca-certificates.crt; do \
 	if [ -n "$$bundle" ] && [ -f "$$bundle" ]; then export SSL_CERT_FILE="$${SSL_CERT_FILE:-$$bundle}"; fi; done
 endef
 
-export CONTEXT INGRESS LOAD_IMAGE HTTP_PORT
+export CONTEXT INGRESS LOAD_IMAGE HTTP_PORT PYTHON_IMAGE
 
 # Kafka's jars are fetched with the same certificates.
 ifdef SSL_CERT_FILE
@@ -103,16 +103,16 @@ verify-faults: $(INSTALLED) ## Kill processes of the running system 70 times und
 verify-hostile: $(INSTALLED) ## Send 10,000 hostile records through the running system
 	$(BIN)/python -m tests.e2e.verify_hostile $(ARGS)
 
-# The commit names an image's revision and all its dates. The classic builder serves too (DOCKER_BUILDKIT=0).
+# The commit names an image's revision and its date. The classic builder serves too (DOCKER_BUILDKIT=0).
 define image_settings
-export SOURCE_DATE_EPOCH="$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)}"; \
-settings=(--build-arg SOURCE_DATE_EPOCH --build-arg REVISION="$$(git rev-parse HEAD)" \
-	--build-arg BUILD_DATE="$$($(PYTHON) -c 'import datetime, os; \
-	print(datetime.datetime.fromtimestamp(int(os.environ["SOURCE_DATE_EPOCH"]), datetime.UTC).isoformat())')"); \
-[ -z "$(PYTHON_IMAGE)" ] || settings+=(--build-arg PYTHON_IMAGE="$(PYTHON_IMAGE)")
+settings=(--label org.opencontainers.image.title=fraud-detection --label org.opencontainers.image.licenses=MIT \
+	--label org.opencontainers.image.revision="$$(git rev-parse HEAD)" \
+	--label org.opencontainers.image.created="$$(TZ=UTC0 git log -1 --format=%cd --date=iso-strict-local)"); \
+for name in SSL_CERT_FILE PIP_INDEX_URL UV_DEFAULT_INDEX FRAUD_MAVEN_REPOSITORY SOURCE_DATE_EPOCH PYTHON_IMAGE; do \
+	[ -z "$${!name:-}" ] || settings+=(--build-arg "$$name"); done
 endef
 
-images: ## Build the container images (Docker engine; IMAGES="scorer train", PYTHON_IMAGE=..., ARGS=--network=host)
+images: ## Build the container images (needs a Docker engine; IMAGES="scorer train", ARGS=--network=host)
 	@docker info >/dev/null 2>&1 || { echo "make: the Docker engine does not answer" >&2; exit 1; }
 	@$(image_settings); for image in $(IMAGES); do \
 		docker build "$${settings[@]}" $(ARGS) --target "$$image" --tag "dev.local/fraud-$$image:1" .; done

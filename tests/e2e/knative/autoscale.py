@@ -108,8 +108,8 @@ def say(outcome: Outcome, wanted: int) -> bool:
     report, worst = outcome.report, outcome.worst
     print(f"{report.answered:,} answered of {report.requests:,} due in {report.seconds:.0f} s "
           f"({report.achieved_rate:,.0f}/s), {report.failed} failed, {report.degraded} degraded")  # fmt: skip
-    print("latency from when a request was due, ms: "
-          + ", ".join(f"{name} {value:.1f}" for name, value in report.latency_ms.items() if value is not None))  # fmt: skip
+    latency = ", ".join(f"{name} {value:.1f}" for name, value in report.latency_ms.items() if value is not None)
+    print(f"latency from when a request was due, ms: {latency}")
     print(f"worst second: {worst.second}, p99 {worst.p99_ms:.1f} ms at {worst.replicas} replicas")
     print("ready replicas: " + ", ".join(f"{second:g} s: {count}" for second, count in outcome.replicas))
     if outcome.back_after is not None:
