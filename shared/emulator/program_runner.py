@@ -115,6 +115,6 @@ class ProgramRunner:
             except OSError as error:
                 reason = str(error)
             self._running.pop(name, None)
-            self.crashes.crashed(reason, time.time() - started, was_ready=False)
+            self.crashes.crashed(reason, time.time() - started, was_ready=True)  # running is all that a program shows
             self._log.event(name, "error", f"ended: {reason}")
             await asyncio.sleep(self.crashes.delay)

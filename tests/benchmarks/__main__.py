@@ -12,13 +12,12 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from shared.cli.output import CommandFailed, console, print_json
 from shared.cli.stack_settings import StackSettings
 from shared.cli.stack_state import StackState, running_stack
 from tests.benchmarks import measures
-from tests.benchmarks.figure import Figure, machine
+from tests.benchmarks.figure import Figure, headline, machine, table
 from tests.benchmarks.lone_replica import scorer_alone
 
 
@@ -42,7 +41,9 @@ def main() -> int:
     if arguments.json:
         print_json({"machine": size, "figures": [figure.document() for figure in figures]})
     else:
-        _print(size, figures)
+        out = console()
+        out.print(headline(size))
+        out.print(table(figures))
     return 0
 
 
@@ -57,27 +58,6 @@ def _measure(state: StackState, seconds: float) -> list[Figure]:
         figures.append(measures.cold_start(state, manifests, folder))
         remarks.print("load", style="dim")
         return [*measures.serving(state, manifests, folder, seconds), *figures]
-
-
-def _print(size: dict[str, Any], figures: list[Figure]) -> None:
-    from rich.table import Table  # noqa: PLC0415 - only where a table is drawn
-
-    out = console()
-    before, after = size["load_average_before"][0], size["load_average_after"][0]
-    out.print(
-        f"{size['processor']}, {size['cores']} cores, {size['memory_gb']} GB, {size['system']}, "
-        f"Python {size['python']}; load average before {before}, after {after}"
-    )
-    table = Table("what", "measured", "target", "met", "how")
-    for figure in figures:
-        table.add_row(
-            figure.name,
-            f"{figure.value:,g} {figure.unit}",
-            f"{figure.bound} {figure.target:,g} {figure.unit}",
-            "[green]yes[/]" if figure.met else "[red]no[/]",
-            figure.how,
-        )
-    out.print(table)
 
 
 if __name__ == "__main__":

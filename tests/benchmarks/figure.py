@@ -5,14 +5,16 @@ from __future__ import annotations
 import operator
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
+from rich.table import Table
 
 _COMPARE: dict[str, Callable[[float, float], bool]] = {">=": operator.ge, "<=": operator.le}
+_MET: dict[bool | None, str] = {True: "[green]yes[/]", False: "[red]no[/]", None: ""}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,22 +25,22 @@ class Figure:
         name: What was measured.
         value: The figure, in `unit`.
         unit: Its unit.
-        bound: ">=" or "<=".
-        target: What it is compared with.
         how: How it was measured, in words, with what varied between repetitions.
+        bound: ">=" or "<=".
+        target: What it is compared with; None for a figure without a target.
     """
 
     name: str
     value: float
     unit: str
-    bound: str
-    target: float
     how: str
+    bound: str = "<="
+    target: float | None = None
 
     @property
-    def met(self) -> bool:
-        """Whether the target is met."""
-        return _COMPARE[self.bound](self.value, self.target)
+    def met(self) -> bool | None:
+        """Whether the target is met; None without one."""
+        return None if self.target is None else _COMPARE[self.bound](self.value, self.target)
 
     def document(self) -> dict[str, Any]:
         """The figure as JSON."""
@@ -63,3 +65,26 @@ def _processor() -> str:
     except OSError:
         return platform.processor()
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def headline(size: dict[str, Any]) -> str:
+    """The machine in one line."""
+    before, after = size["load_average_before"][0], size["load_average_after"][0]
+    return (
+        f"{size['processor']}, {size['cores']} cores, {size['memory_gb']} GB, {size['system']}, "
+        f"Python {size['python']}; load average before {before}, after {after}"
+    )
+
+
+def table(figures: Iterable[Figure]) -> Table:
+    """The figures as a table, each with its target."""
+    drawn = Table("what", "measured", "target", "met", "how")
+    for figure in figures:
+        drawn.add_row(
+            figure.name,
+            f"{figure.value:,g} {figure.unit}",
+            "" if figure.target is None else f"{figure.bound} {figure.target:,g} {figure.unit}",
+            _MET[figure.met],
+            figure.how,
+        )
+    return drawn

@@ -36,10 +36,12 @@ class LoneReplica:
 
     Attributes:
         url: Its address.
+        pid: The process above it, its emulator.
         cold_start_seconds: From the start of its process to the first decision.
     """
 
     url: str
+    pid: int
     cold_start_seconds: float
 
 
@@ -101,6 +103,6 @@ def _first_decision(process: subprocess.Popen[bytes], url: str, status_url: str,
             continue
         with urllib.request.urlopen(status_url, timeout=_PATIENCE_SECONDS) as answer:
             (replica,) = json.load(answer)["services"][SCORER]["replicas"]
-        return LoneReplica(url, decided - replica["started"])
+        return LoneReplica(url, process.pid, decided - replica["started"])
     log = (folder / "emulator.log").read_text()[-2000:]
     raise RuntimeError(f"the scorer replica made no decision within {_PATIENCE_SECONDS:g} s\n{log}")

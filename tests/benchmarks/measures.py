@@ -20,6 +20,7 @@ from shared.registry.client import RegistryClient
 from shared.scoring.bundle import read_bundle
 from tests.benchmarks.figure import Figure
 from tests.benchmarks.lone_replica import lone_replica
+from tests.benchmarks.sizing import CORE_HOUR, Sizing, processes, processor_seconds
 
 _DISTINCT_TRANSACTIONS = 20_000
 _PREDICTIONS = 5_000
@@ -31,14 +32,7 @@ _SETTLED_LAG = 30
 
 def memory(state: StackState) -> Figure:
     """Proportional set size of every process of the running system: shared pages count once."""
-    roots = [state.pid, *(service["pid"] for service in state.backing if service.get("pid"))]
-    found: dict[int, psutil.Process] = {}
-    for pid in roots:
-        try:
-            process = psutil.Process(pid)
-            found |= {one.pid: one for one in (process, *process.children(recursive=True))}
-        except psutil.NoSuchProcess:
-            continue
+    found = processes(_roots(state))
     total = 0
     for process in found.values():
         try:
@@ -54,6 +48,10 @@ def memory(state: StackState) -> Figure:
         target=2.0,
         how=f"PSS of {len(found)} processes: supervisor, backing services, functions, as they ran before the load",
     )
+
+
+def _roots(state: StackState) -> list[int]:
+    return [state.pid, *(service["pid"] for service in state.backing if service.get("pid"))]
 
 
 def prediction(state: StackState) -> Figure:
@@ -102,8 +100,12 @@ def serving(state: StackState, manifests: Path, folder: Path, seconds: float) ->
         requests = TransactionRequests(target, simulated_transactions(_DISTINCT_TRANSACTIONS, time.time_ns() % 2**31))
         _load(target, requests, seconds=2.0, rate=None, connections=16)  # warm caches and branch predictors
         _settle(state)
+        system, scorer = [*_roots(state), replica.pid], [replica.pid]
+        before = processor_seconds(scorer), processor_seconds(system)
         steady = _load(target, requests, seconds=3 * seconds, rate=300.0, connections=256)
         _settle(state)
+        after = processor_seconds(scorer), processor_seconds(system)
+        size = Sizing(steady.requests, after[0] - before[0], after[1] - before[1])
         alone = _load(target, requests, seconds=seconds, rate=None, connections=1)
         _settle(state)
         busy = [_load(target, requests, seconds=seconds, rate=None, connections=16) for _ in range(3)]
@@ -134,6 +136,18 @@ def serving(state: StackState, manifests: Path, folder: Path, seconds: float) ->
             target=5.0,
             how=f"open loop from the intended send time, one replica; p50 {steady.latency_ms['p50']} "
             f"p99.9 {steady.latency_ms['p99.9']} max {steady.latency_ms['max']} ms; {_failures(steady)}",
+        ),
+        Figure(
+            name="decisions per second and scorer core",
+            value=round(size.per_core()),
+            unit="/s",
+            how=f"from its processor time at 300 TPS, {1e6 * size.scorer / size.decisions:,.0f} us a decision",
+        ),
+        Figure(
+            name="cost per million decisions",
+            value=round(size.cost_per_million(), 3),
+            unit=f"at {CORE_HOUR} a core and hour",
+            how=f"processor time of all processes at 300 TPS, {1e6 * size.system / size.decisions:,.0f} us a decision",
         ),
     ]
 

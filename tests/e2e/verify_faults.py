@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import random
 import sys
 import time
@@ -56,7 +57,9 @@ class Switch:
         self._rate = rate
         self._random = random.Random(seed)
         self._run = f"{seed}-{time.time_ns() // 1_000_000:x}"
-        self._producer = Producer(producer_settings(system.state.kafka, 100_000))
+        self._producer = Producer(
+            producer_settings(system.state.kafka, 100_000), logger=logging.getLogger("librdkafka")
+        )
         self._session: aiohttp.ClientSession
 
     async def run(self) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import logging
 import random
 import sys
 import time
@@ -78,7 +79,7 @@ def verify(count: int, seed: int) -> bool:
     chance = random.Random(seed)
     run = f"{seed}-{time.time_ns() // 1_000_000:x}"
     before = system.end_offsets(topics.DEAD_LETTERS)
-    producer = Producer(producer_settings(system.state.kafka, 100_000))
+    producer = Producer(producer_settings(system.state.kafka, 100_000), logger=logging.getLogger("librdkafka"))
     sent: Counter[str] = Counter()
     valid: Counter[str] = Counter()
     for number in range(count):

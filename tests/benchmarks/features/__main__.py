@@ -14,13 +14,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.table import Table
+
 from shared.cli.output import console, print_json
 from tests.benchmarks.features import extremes, sizes
 from tests.benchmarks.features.history_engine import history
 from tests.benchmarks.features.http_decision import tail
 from tests.benchmarks.features.sizes import SIZES, Cost
 from tests.benchmarks.features.store import store
-from tests.benchmarks.figure import Figure, machine
+from tests.benchmarks.figure import Figure, headline, machine, table
 
 _PARTS = ("cards", "extremes", "http", "history")
 
@@ -71,29 +73,14 @@ def _measure(folder: Path, calls: int, card_sizes: Sequence[int], only: set[str]
 
 
 def _print(size: dict[str, Any], costs: list[Cost], figures: list[Figure]) -> None:
-    from rich.table import Table  # noqa: PLC0415 - only where a table is drawn
-
     out = console()
-    before, after = size["load_average_before"][0], size["load_average_after"][0]
-    out.print(
-        f"{size['processor']}, {size['cores']} cores, {size['memory_gb']} GB, {size['system']}, "
-        f"Python {size['python']}; load average before {before}, after {after}"
-    )
+    out.print(headline(size))
     cards = Table("card", "server p50", "p99", "max us", "round trip p50", "p99 us", "B/transaction")
     for cost in costs:
         cards.add_row(*(f"{value:,}" if not isinstance(value, str) else value for value in cost.document().values()))
     if costs:
         out.print(cards)
-    table = Table("what", "measured", "target", "met", "how")
-    for figure in figures:
-        table.add_row(
-            figure.name,
-            f"{figure.value:,g} {figure.unit}",
-            f"{figure.bound} {figure.target:,g} {figure.unit}",
-            "[green]yes[/]" if figure.met else "[red]no[/]",
-            figure.how,
-        )
-    out.print(table)
+    out.print(table(figures))
 
 
 if __name__ == "__main__":
