@@ -103,6 +103,10 @@ verify-faults: $(INSTALLED) ## Kill processes of the running system 70 times und
 verify-hostile: $(INSTALLED) ## Send 10,000 hostile records through the running system
 	$(BIN)/python -m tests.e2e.verify_hostile $(ARGS)
 
+verify-hosts: EVENTS = 10000
+verify-hosts: $(INSTALLED) ## Compare EVENTS=10000 decisions on four hosts byte by byte (3 minutes; ARGS="--url URL --mlflow URL")
+	$(BIN)/python -m tests.e2e.hosts --events $(EVENTS) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
 # The commit names an image's revision and its date. The classic builder serves too (DOCKER_BUILDKIT=0).
 define image_settings
 settings=(--label org.opencontainers.image.title=fraud-detection --label org.opencontainers.image.licenses=MIT \

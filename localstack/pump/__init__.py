@@ -1,0 +1,1 @@
+"""The event pump: plays the triggers of AWS Lambda (Kafka batches, schedules, HTTP API) against handlers."""
