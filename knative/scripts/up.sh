@@ -39,6 +39,7 @@ cluster() {
 
 image_id() { docker image inspect --format '{{.Id}}' "dev.local/fraud-$1:1"; }
 
+CHANGED=()
 images() {
   if [ -n "$CONTEXT" ] && [ -z "$LOAD_IMAGE" ]; then return; fi
   local image id known
@@ -50,6 +51,7 @@ images() {
     else kind load docker-image --quiet --name "$CLUSTER" "dev.local/fraud-$image:1"; fi
     kube -n default create cm fraud-images --dry-run=client -o yaml | kube apply -f - >/dev/null 2>&1
     kube -n default patch cm fraud-images --type merge -p "{\"data\": {\"$image\": \"$id\"}}" >/dev/null
+    [ -z "$known" ] || CHANGED+=("$image")
     say "image $image"
   done
 }
@@ -68,12 +70,15 @@ volumes() { # only where the cluster makes none by itself
   await "folders for volumes on the node" -n default job/fraud-volumes --for=condition=Complete --timeout=120s
 }
 
-roll_out() { # a function whose image has changed gets a new revision
-  local function id
-  for function in "${FUNCTIONS[@]}"; do
-    id=$(kube -n default get cm fraud-images -o "jsonpath={.data.$function}" 2>/dev/null | cut -c8-19 || true)
-    [ -z "$id" ] || kube -n fraud patch ksvc "$function" --type merge \
-      -p "{\"spec\": {\"template\": {\"metadata\": {\"annotations\": {\"fraud.dev/image\": \"$id\"}}}}}" >/dev/null
+roll_out() { # a function whose image has changed gets a new revision: the image's name has not
+  local image
+  for image in ${CHANGED[@]+"${CHANGED[@]}"}; do
+    if [[ " ${FUNCTIONS[*]} " == *" $image "* ]]; then
+      kube -n fraud patch ksvc "$image" --type merge -p "{\"spec\": {\"template\": {\"metadata\": {\"annotations\":
+        {\"fraud.dev/image\": \"$(image_id "$image" | cut -c8-19)\"}}}}}" >/dev/null
+    else
+      kube -n fraud delete pod -l "app=$image" >/dev/null  # its Deployment makes another
+    fi
   done
 }
 
@@ -85,7 +90,7 @@ kube apply -f "$ROOT/knative/base/namespace.yaml" >/dev/null
 secrets
 volumes
 kube apply -k "$ROOT/knative/overlays/$(overlay)" >/dev/null
-roll_out
+[ "$mode" = fresh ] || roll_out
 say "applied overlays/$(overlay)"
 for service in kafka redis s3 mlflow; do
   kube -n fraud rollout status "sts/$service" --timeout=300s >/dev/null || die "$service does not start"
