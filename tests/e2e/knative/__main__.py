@@ -31,6 +31,11 @@ READY_SECONDS = 300
 
 def accepted(cluster: Cluster, _options: argparse.Namespace) -> bool:
     """The API server, with Knative's webhooks, accepts every resource of every overlay."""
+    with cluster.feature("kubernetes.podspec-topologyspreadconstraints"):
+        return _all_accepted(cluster)
+
+
+def _all_accepted(cluster: Cluster) -> bool:
     refused = False
     for overlay in OVERLAYS:
         taken, unknown = 0, set()
@@ -44,7 +49,7 @@ def accepted(cluster: Cluster, _options: argparse.Namespace) -> bool:
                 taken += 1
             except Refused as error:
                 refused = True
-                print(f"overlays/{overlay} {resource['kind']}/{resource['metadata']['name']}: {error}")
+                print(f"overlays/{overlay} {resource['kind']}/{resource['metadata']['name']}: {str(error)[-300:]}")
         left_out = f"; this cluster has no {', '.join(sorted(unknown))}" if unknown else ""
         print(f"overlays/{overlay}: {taken} resources accepted{left_out}")
     return not refused

@@ -26,6 +26,7 @@ KIND_CONTEXT = "kind-fraud"
 KIND_INGRESS = f"http://127.0.0.1:{os.environ.get('HTTP_PORT') or 8090}"
 KAFKA_PORT = 9094  # what the broker tells clients outside the cluster
 SERVICE_LABEL = "serving.knative.dev/service"
+_NOTICED_SECONDS = 3.0  # the webhook watches its settings
 Object = dict[str, Any]
 
 
@@ -95,6 +96,23 @@ class Cluster:
         except Refused:
             return False
         return any(one["kind"] == kind for one in resources)
+
+    @contextmanager
+    def feature(self, name: str) -> Iterator[None]:
+        """Turn one of Knative Serving's features on for a while."""
+        path = "/api/v1/namespaces/knative-serving/configmaps/config-features"
+        before = self.get(path).get("data", {}).get(name)
+
+        def switch(value: str | None) -> None:
+            patch = json.dumps({"data": {name: value}})
+            self.kubectl("-n", "knative-serving", "patch", "cm", "config-features", "--type", "merge", "-p", patch)
+            time.sleep(_NOTICED_SECONDS)
+
+        switch("enabled")
+        try:
+            yield
+        finally:
+            switch(before)
 
     def service(self, name: str) -> Object:
         path = f"/apis/serving.knative.dev/v1/namespaces/{NAMESPACE}/services/{name}"
