@@ -167,3 +167,50 @@ COPY --from=code /app/shared shared
 COPY --from=code /app/functions/__init__.py functions/__init__.py
 COPY --from=code /app/functions/train functions/train
 ENV FUNCTION_TARGET=train FUNCTION_SOURCE=functions/train/main.py
+
+# The same functions for AWS Lambda: behind the runtime interface client instead of a server; /tmp alone is writable there.
+FROM build AS lambda-packages
+ARG SSL_CERT_FILE
+RUN uv pip install --target /opt/lambda --constraints requirements.lock awslambdaric
+
+FROM scorer AS scorer-lambda
+COPY --from=lambda-packages /opt/lambda /opt/lambda
+ENV PYTHONPATH=/app:/opt/lambda HOME=/tmp TMPDIR=/tmp MPLCONFIGDIR=/tmp FRAUD_STATE_DIR=/tmp/fraud
+ENTRYPOINT ["python", "-m", "awslambdaric"]
+CMD ["functions.scorer.main.lambda_handler"]
+
+FROM feature-updater AS feature-updater-lambda
+COPY --from=lambda-packages /opt/lambda /opt/lambda
+ENV PYTHONPATH=/app:/opt/lambda HOME=/tmp TMPDIR=/tmp MPLCONFIGDIR=/tmp FRAUD_STATE_DIR=/tmp/fraud
+ENTRYPOINT ["python", "-m", "awslambdaric"]
+CMD ["functions.feature_updater.main.lambda_handler"]
+
+FROM shadow-scorer AS shadow-scorer-lambda
+COPY --from=lambda-packages /opt/lambda /opt/lambda
+ENV PYTHONPATH=/app:/opt/lambda HOME=/tmp TMPDIR=/tmp MPLCONFIGDIR=/tmp FRAUD_STATE_DIR=/tmp/fraud
+ENTRYPOINT ["python", "-m", "awslambdaric"]
+CMD ["functions.shadow_scorer.main.lambda_handler"]
+
+FROM train AS train-lambda
+COPY --from=lambda-packages /opt/lambda /opt/lambda
+ENV PYTHONPATH=/app:/opt/lambda HOME=/tmp TMPDIR=/tmp MPLCONFIGDIR=/tmp FRAUD_STATE_DIR=/tmp/fraud
+ENTRYPOINT ["python", "-m", "awslambdaric"]
+CMD ["functions.train.main.lambda_handler"]
+
+FROM archiver AS archiver-lambda
+COPY --from=lambda-packages /opt/lambda /opt/lambda
+ENV PYTHONPATH=/app:/opt/lambda HOME=/tmp TMPDIR=/tmp MPLCONFIGDIR=/tmp FRAUD_STATE_DIR=/tmp/fraud
+ENTRYPOINT ["python", "-m", "awslambdaric"]
+CMD ["functions.archiver.main.lambda_handler"]
+
+FROM drift AS drift-lambda
+COPY --from=lambda-packages /opt/lambda /opt/lambda
+ENV PYTHONPATH=/app:/opt/lambda HOME=/tmp TMPDIR=/tmp MPLCONFIGDIR=/tmp FRAUD_STATE_DIR=/tmp/fraud
+ENTRYPOINT ["python", "-m", "awslambdaric"]
+CMD ["functions.drift.main.lambda_handler"]
+
+FROM promote AS promote-lambda
+COPY --from=lambda-packages /opt/lambda /opt/lambda
+ENV PYTHONPATH=/app:/opt/lambda HOME=/tmp TMPDIR=/tmp MPLCONFIGDIR=/tmp FRAUD_STATE_DIR=/tmp/fraud
+ENTRYPOINT ["python", "-m", "awslambdaric"]
+CMD ["functions.promote.main.lambda_handler"]

@@ -9,6 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 MANIFESTS := knative/base
+COMPOSE := localstack/compose.yaml
 FUNCTIONS := scorer feature-updater shadow-scorer train archiver drift promote producer
 IMAGES := $(FUNCTIONS) dispatcher backing
 
@@ -61,16 +62,55 @@ down: $(INSTALLED) ## Stop it in order, with nothing lost (ARGS=--wipe removes i
 status: $(INSTALLED) ## Show how it stands
 	@$(BIN)/fraud status $(ARGS)
 
-test: $(INSTALLED) ## Run the tests: unit, integration, end to end
-	$(BIN)/pytest $(ARGS)
+# Prometheus and promtool come from PATH, or from Debian's or Ubuntu's package. Unpacked without being installed that
+# does all that tests need; its pages in the browser want /usr/share/prometheus.
+PROMETHEUS := $(or $(shell command -v prometheus),$(BIN)/prometheus)
+$(BIN)/prometheus: | $(VENV)/pyvenv.cfg
+	@command -v apt-get dpkg-deb >/dev/null || { \
+		echo "make: no prometheus on PATH, and no apt-get to fetch it with; install Prometheus 2.42 or newer" >&2; exit 1; }
+	@folder="$$(mktemp -d)"; trap 'rm -rf "$$folder"' EXIT; cd "$$folder"; \
+	apt-get -qq download prometheus 2>/dev/null || { apt-get -qq update; apt-get -qq download prometheus; }; \
+	dpkg-deb --extract prometheus_*.deb .; \
+	install usr/bin/promtool usr/bin/prometheus $(CURDIR)/$(BIN)/
 
-check: $(INSTALLED) ## Lint, format, types, manifests: exactly what CI checks
+monitoring-tools: $(PROMETHEUS) ## Fetch Prometheus and promtool, where PATH has none (Debian, Ubuntu; no root needed)
+
+PROMETHEUS_PORT ?= 9090
+prometheus: $(PROMETHEUS) ## Watch the running system with Prometheus on PROMETHEUS_PORT=9090 (Ctrl-C ends it)
+	@[ $(PROMETHEUS) != $(BIN)/prometheus ] || [ -e /usr/share/prometheus ] || { \
+		echo "make: this Prometheus answers its API only; for its pages install the package: sudo apt-get install prometheus"; }
+	$(PROMETHEUS) --config.file=knative/monitoring/prometheus/local.yml --storage.tsdb.path=.fraud/prometheus \
+		--web.listen-address=127.0.0.1:$(PROMETHEUS_PORT) $(ARGS)
+
+test: $(INSTALLED) ## Run the tests: unit, integration, end to end (ARGS go to one pytest)
+ifdef ARGS
+	$(BIN)/pytest $(ARGS)
+else
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-unit test-servers
+endif
+
+test-unit: $(INSTALLED) ## Run the unit tests, in the time that other work leaves
+	nice $(BIN)/pytest tests/unit
+
+test-servers: $(INSTALLED) ## Run the tests with real servers: integration, end to end
+	$(BIN)/pytest tests/integration tests/e2e
+
+$(VENV)-sam/.installed: pyproject.toml | $(INSTALLED)
+	$(BIN)/python -m venv $(VENV)-sam
+	@$(uv_settings); VIRTUAL_ENV=$(CURDIR)/$(VENV)-sam $(BIN)/uv pip install --quiet --editable '.[sam]'
+	@touch $@
+
+check: $(INSTALLED) $(VENV)-sam/.installed ## Lint, format, types, manifests, templates: exactly what CI checks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	@$(BIN)/python -c 'import pathlib; from shared.emulator.manifests import load_manifests; \
 	load_manifests(pathlib.Path("$(MANIFESTS)")); print("$(MANIFESTS): every manifest can be honoured")'
 	$(BIN)/pytest -q tests/unit/knative
+	$(BIN)/cfn-lint template.yaml
+	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(VENV)-sam/bin/sam validate --lint --template-file template.yaml
+	@if docker compose version > /dev/null 2>&1; then docker compose --file $(COMPOSE) config --quiet; \
+	else echo "$(COMPOSE): no docker compose here; the tests look at its structure alone"; fi
 
 format: $(INSTALLED) ## Format the code and fix what can be fixed
 	$(BIN)/ruff format .
@@ -94,6 +134,9 @@ verify-features: $(INSTALLED) ## Compare both engines and the oracle on EVENTS=1
 bench-features: $(INSTALLED) ## Measure the feature engines by size of card and of history (no running system needed)
 	$(BIN)/python -m tests.benchmarks.features $(ARGS)
 
+bench-lambda: $(INSTALLED) ## Measure the scorer under AWS Lambda's runtime interface: cold start, warm latency, memory (1 minute)
+	$(BIN)/python -m tests.benchmarks.lambda_runtime
+
 bench-train: $(INSTALLED) ## Measure one fit on 1.75 million transactions (5 minutes; keeps its rows in .fraud/bench-train)
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m tests.benchmarks.training .fraud/bench-train $(ARGS)
 
@@ -106,6 +149,12 @@ verify-hostile: $(INSTALLED) ## Send 10,000 hostile records through the running 
 verify-hosts: EVENTS = 10000
 verify-hosts: $(INSTALLED) ## Compare EVENTS=10000 decisions on four hosts byte by byte (3 minutes; ARGS="--url URL --mlflow URL")
 	$(BIN)/python -m tests.e2e.hosts --events $(EVENTS) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+compose-up: ## Start the whole system in containers (needs Docker Compose); ends when all are healthy
+	docker compose --file $(COMPOSE) up --build --detach --wait $(ARGS)
+
+compose-down: ## Stop it (ARGS=--volumes removes its state)
+	docker compose --file $(COMPOSE) down $(ARGS)
 
 # The commit names an image's revision and its date. The classic builder serves too (DOCKER_BUILDKIT=0).
 define image_settings
@@ -162,5 +211,5 @@ lock: $(INSTALLED) ## Resolve all dependencies anew: requirements.lock and Kafka
 
 clean: ## Stop the system and remove its state, .venv and all caches of the tools
 	@[ ! -x $(BIN)/fraud ] || $(BIN)/fraud down --wipe
-	rm -rf $(VENV) $(VENV)-bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .schemathesis
+	rm -rf $(VENV) $(VENV)-bench $(VENV)-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis .schemathesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

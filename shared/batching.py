@@ -27,6 +27,8 @@ class Batcher(Generic[Item, Result]):
         max_batch: Largest batch; larger ones would hold up the feature store.
         max_waiting: Longest queue.
         deadline_seconds: Longest wait in the queue.
+        common_errors: What concerns all items of a batch alike. After any other error its items are processed once
+            more, each by itself, so that one that cannot be processed harms no other.
     """
 
     def __init__(
@@ -37,7 +39,9 @@ class Batcher(Generic[Item, Result]):
         max_batch: int = 64,
         max_waiting: int = 2_000,
         deadline_seconds: float = 0.5,
+        common_errors: tuple[type[Exception], ...] = (),
     ) -> None:
+        self._common_errors = common_errors
         self._process = process
         self._conclude = conclude
         self._max_batch = max_batch
@@ -77,18 +81,22 @@ class Batcher(Generic[Item, Result]):
 
     async def _work(self) -> None:
         ahead: _Batch[Item, Result] | None = None
+        failed: deque[_Batch[Item, Result]] = deque()
         try:
-            while ahead is not None or self._waiting:
-                batch, ahead = ahead or self._take(), None
+            while ahead is not None or failed or self._waiting:
+                batch, ahead = ahead or (failed.popleft() if failed else self._take()), None
                 if not batch.items:
                     continue
                 try:
                     processed = await (batch.processing or self._process(batch.items))
-                    if self._waiting:
+                    if self._waiting and not failed:
                         ahead = await self._begin_next()
                     batch.settle(self._conclude(batch.items, processed))
                 except Exception as error:  # noqa: BLE001 - whoever waits for the result handles it
-                    batch.fail(error)
+                    if len(batch.items) == 1 or isinstance(error, self._common_errors):
+                        batch.fail(error)
+                    else:
+                        failed.extend(batch.singly())
         finally:
             self._worker = None
 
@@ -122,6 +130,16 @@ class _Batch(Generic[Item, Result]):
         self.items: list[Item] = []
         self.futures: list[asyncio.Future[Result]] = []
         self.processing: asyncio.Future[Any] | None = None
+
+    def singly(self) -> "list[_Batch[Item, Result]]":
+        """A batch for each item that is still waited for."""
+        batches = []
+        for item, future in zip(self.items, self.futures, strict=True):
+            if not future.done():
+                batch = _Batch[Item, Result]()
+                batch.items, batch.futures = [item], [future]
+                batches.append(batch)
+        return batches
 
     def settle(self, results: Sequence[Result]) -> None:
         """Hand out the results.

@@ -9,6 +9,7 @@ from typing import Any
 from functions.archiver.process import Run, run_in_process
 from shared.contracts import cloudevents
 from shared.contracts.cloudevents import Event, PoisonEvent
+from shared.hosts.aws_events import require_schedule
 from shared.hosts.http_events import EventEndpoint
 from shared.hosts.outcome import ServiceAway
 from shared.runs.record import Trigger
@@ -21,12 +22,14 @@ class ComposedArchiver:
     endpoint: EventEndpoint
     run: Run
 
-    def invoke(self, _event: Any) -> dict[str, Any]:
+    def invoke(self, event: Any) -> dict[str, Any]:
         """Handle a schedule's invocation (AWS Lambda); returns what was archived.
 
         Raises:
+            ForeignEvent: It is another trigger's.
             ServiceAway: Kafka or the lake is away; Lambda invokes again.
         """
+        require_schedule(event)
         return self.run(Trigger(kind="schedule"))
 
 

@@ -7,7 +7,7 @@ from typing import Final, Protocol, TypeVar
 
 from prometheus_client import Counter
 from pydantic import ValidationError
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from shared.batching import Batcher, Overloaded
 from shared.contracts import cloudevents
@@ -16,25 +16,25 @@ from shared.contracts.event_time import now_milliseconds
 from shared.contracts.label import Label
 from shared.contracts.transaction import Transaction
 from shared.features.catalogue import Settings
-from shared.features.online import FeatureRead, LabelOutcome, ReadStatus
+from shared.features.online import LabelOutcome, ReadStatus
 from shared.hosts.outcome import Handled, Outcome, ServiceAway, poisoned
 
 Answer = TypeVar("Answer")
 UPDATES: Final = Counter("fraud_feature_updates_total", "Transaction events applied to the feature store.", ["status"])
 LABELS: Final = Counter("fraud_feature_labels_total", "Label events, by what became of them.", ["outcome"])
 
+_AWAY: Final = (RedisError, OSError, TimeoutError)
+_REFUSED: Final = "the feature store refuses the transaction"
+
 
 class FeatureStore(Protocol):
     """The online feature engine."""
 
-    async def record_and_read(self, transactions: Sequence[Transaction]) -> list[FeatureRead]:
+    async def record_each(self, transactions: Sequence[Transaction]) -> list[ReadStatus | ResponseError]:
         """Record transactions at card and merchant; what is known already stays as it is."""
 
     async def label(self, labels: Sequence[Label]) -> list[LabelOutcome]:
         """Take in labels; what is known already changes nothing."""
-
-    async def record(self, transactions: Sequence[Transaction]) -> list[ReadStatus]:
-        """The same without reading their features."""
 
 
 class Updater:
@@ -48,8 +48,12 @@ class Updater:
         self._store = store
         self._settings = settings
         self._timeout = timeout_seconds
-        self._transactions: Batcher[Transaction, FeatureRead] = Batcher(self._record, deadline_seconds=timeout_seconds)
-        self._labels: Batcher[Label, LabelOutcome] = Batcher(self._label, deadline_seconds=timeout_seconds)
+        self._transactions: Batcher[Transaction, ReadStatus | ResponseError] = Batcher(
+            self._record, deadline_seconds=timeout_seconds, common_errors=_AWAY
+        )
+        self._labels: Batcher[Label, LabelOutcome] = Batcher(
+            self._label, deadline_seconds=timeout_seconds, common_errors=_AWAY
+        )
 
     async def handle(self, event: Event) -> None:
         """Apply one event: a transaction, or a label.
@@ -57,15 +61,17 @@ class Updater:
         Raises:
             PoisonEvent: It is neither, or a transaction from the future.
             pydantic.ValidationError: A field is wrong.
-            ServiceAway: The feature store did not answer in time.
+            ServiceAway: The feature store did not answer in time, or refused the transaction.
         """
         parsed = self._parsed(event)
         if isinstance(parsed, Label):
             outcome = await _in_time(self._labels.submit(parsed))
             LABELS.labels(outcome.name.lower()).inc()
         else:
-            read = await _in_time(self._transactions.submit(parsed))
-            UPDATES.labels(read.status.name.lower()).inc()
+            status = await _in_time(self._transactions.submit(parsed))
+            if isinstance(status, ResponseError):
+                raise ServiceAway(_REFUSED) from status
+            UPDATES.labels(status.name.lower()).inc()
 
     async def handle_together(self, events: Sequence[Event]) -> list[Handled]:
         """Apply several events, transactions together and then labels together, and say what came of each.
@@ -74,18 +80,25 @@ class Updater:
             ServiceAway: The feature store did not answer in time.
         """
         handled: list[Handled] = []
-        parsed: list[Transaction | Label] = []
-        for event in events:
+        transactions: dict[int, Transaction] = {}
+        labels: list[Label] = []
+        for place, event in enumerate(events):
             try:
-                parsed.append(self._parsed(event))
-                handled.append(Handled(Outcome.DONE))
+                parsed = self._parsed(event)
             except (PoisonEvent, ValidationError) as error:
                 handled.append(poisoned(error))
-        transactions = [one for one in parsed if isinstance(one, Transaction)]
-        labels = [one for one in parsed if isinstance(one, Label)]
-        statuses = await _in_time(self._record_all(transactions)) if transactions else []
-        for status, number in Counting(statuses).items():
-            UPDATES.labels(status.name.lower()).inc(number)
+                continue
+            handled.append(Handled(Outcome.DONE))
+            if isinstance(parsed, Label):
+                labels.append(parsed)
+            else:
+                transactions[place] = parsed
+        statuses = await _in_time(self._record([*transactions.values()])) if transactions else []
+        for place, status in zip(transactions, statuses, strict=True):
+            if isinstance(status, ResponseError):
+                handled[place] = Handled(Outcome.RETRY, _REFUSED)
+            else:
+                UPDATES.labels(status.name.lower()).inc()
         outcomes = await _in_time(self._label(labels)) if labels else []
         for outcome, number in Counting(outcomes).items():
             LABELS.labels(outcome.name.lower()).inc(number)
@@ -101,13 +114,9 @@ class Updater:
             raise PoisonEvent("timestamp: lies too far ahead of the clock")
         return transaction
 
-    async def _record(self, transactions: Sequence[Transaction]) -> list[FeatureRead]:
+    async def _record(self, transactions: Sequence[Transaction]) -> list[ReadStatus | ResponseError]:
         async with asyncio.timeout(self._timeout):
-            return await self._store.record_and_read(transactions)
-
-    async def _record_all(self, transactions: Sequence[Transaction]) -> list[ReadStatus]:
-        async with asyncio.timeout(self._timeout):
-            return await self._store.record(transactions)
+            return await self._store.record_each(transactions)
 
     async def _label(self, labels: Sequence[Label]) -> list[LabelOutcome]:
         async with asyncio.timeout(self._timeout):
@@ -122,5 +131,5 @@ async def _in_time(answer: Awaitable[Answer]) -> Answer:
     """
     try:
         return await answer
-    except (RedisError, OSError, TimeoutError, Overloaded) as error:
+    except (*_AWAY, Overloaded) as error:
         raise ServiceAway(f"the feature store is away ({type(error).__name__})") from error

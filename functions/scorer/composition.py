@@ -62,6 +62,7 @@ def compose(
         decider.conclude,
         max_waiting=settings.fraud_queue_length,
         deadline_seconds=settings.fraud_queue_deadline_ms / 1e3,
+        common_errors=(ModelUnavailable,),
     )
     handler = ScoreHandler(batcher, catalogue.settings)
     health = Health(lambda: _has_model(models))

@@ -1,5 +1,6 @@
 """From transactions to decisions: read features, predict, decide, hand over the events."""
 
+import asyncio
 import logging
 import time
 from collections import Counter
@@ -19,7 +20,7 @@ from shared.contracts.decision import FeatureValue, decision_id
 from shared.contracts.event_time import now_milliseconds, to_rfc3339
 from shared.contracts.transaction import Transaction
 from shared.features.catalogue import Catalogue
-from shared.features.online import FeatureRead, ReadStatus
+from shared.features.online import ReadStatus
 from shared.scoring.bundle import Bundle, ServedModel
 from shared.scoring.reasons import top_reasons
 from shared.telemetry.tracing import Trace
@@ -27,6 +28,9 @@ from shared.telemetry.tracing import Trace
 _log = logging.getLogger(__name__)
 SOURCE = "/fraud/scorer"
 REQUEST_ONLY_SUFFIX = "-request-only"
+_MODELS_KEPT = 4
+_UNREAD = "unread"
+_REFUSED = "store_refused"
 _STATUSES = {status: status.name.lower() for status in ReadStatus}
 _LOGGED = ("transaction_id", "decision", "score", "degraded", "decision_id")
 _DECLINES_LOGGED_PER_SECOND = 10
@@ -72,26 +76,23 @@ class Answer(NamedTuple):
     timings: dict[str, float]
 
 
-class _Vectors(NamedTuple):
-    """Feature vectors of a batch, and how they were come by."""
-
-    rows: list[tuple[FeatureValue, ...]]
-    statuses: list[str]
-    degraded: str | None
-    cut: list[bool]
-
-
 class Read(NamedTuple):
     """A batch between reading its features and deciding it.
 
     Attributes:
         in_use: The model that decides it.
-        vectors: Its feature vectors.
+        rows: Its feature vectors.
+        statuses: What the store knew of each transaction.
+        degraded: Why a vector lacks its history; None where it has it.
+        cut: Whether windows reach beyond what the card holds.
         seconds: How long reading took.
     """
 
     in_use: ModelInUse
-    vectors: _Vectors
+    rows: list[tuple[FeatureValue, ...]]
+    statuses: list[str]
+    degraded: list[str | None]
+    cut: list[bool]
     seconds: float
 
 
@@ -135,64 +136,81 @@ class Decider:
         """
         in_use = self._model()
         started = time.perf_counter()
-        vectors = await self._read([request.transaction for request in requests])
-        return Read(in_use, vectors, time.perf_counter() - started)
+        transactions = [request.transaction for request in requests]
+        missing = _REFUSED
+        try:
+            reads = await self._store.record_and_read(transactions)
+        except StoreAway as away:
+            reads, missing = [None] * len(transactions), away.reason
+        rows, statuses = [], []
+        for read, transaction in zip(reads, transactions, strict=True):
+            rows.append(self._request_only_vector(transaction) if read is None else read.values)
+            statuses.append(_UNREAD if read is None else _STATUSES[read.status])
+        degraded = [missing if read is None else None for read in reads]
+        cut = [read is not None and read.cut for read in reads]
+        return Read(in_use, rows, statuses, degraded, cut, time.perf_counter() - started)
 
     def conclude(self, requests: Sequence[ScoreRequest], read: Read) -> list[Answer]:
         """Decide a batch that was read, and hand over its events."""
-        in_use, vectors, took = read
         started = time.perf_counter()
-        degraded = vectors.degraded is not None
+        answers: list[Answer | None] = [None] * len(requests)
+        timings = {"features": read.seconds * 1e3}
+        whole = [place for place, missing in enumerate(read.degraded) if missing is None]
+        alone = [place for place, missing in enumerate(read.degraded) if missing is not None]
+        for places, degraded in ((whole, False), (alone, True)):
+            if places:
+                bodies = self._decide(requests, read, places, degraded=degraded)
+                for place, body in zip(places, bodies, strict=True):
+                    answers[place] = Answer(body, dict(zip(self._names, read.rows[place], strict=True)), timings)
+        predicted = time.perf_counter()
+        timings["predict"] = (predicted - started) * 1e3
+        decided = [answer for answer in answers if answer is not None]
+        self._hand_over(requests, decided, read)
+        timings_seen = timings | {"publish": (time.perf_counter() - predicted) * 1e3}
+        # Two turns of the event loop later the answers are on their way: nobody waits for what is counted then.
+        soon = asyncio.get_running_loop().call_soon
+        soon(soon, self._observe, requests, decided, read, timings_seen)
+        return decided
+
+    def _decide(
+        self, requests: Sequence[ScoreRequest], read: Read, places: list[int], *, degraded: bool
+    ) -> list[dict[str, Any]]:
+        """Decide some of a batch, all with or all without their history; returns the bodies of their answers."""
+        in_use = read.in_use
         served = in_use.bundle.request_only if degraded else in_use.bundle.main
         version = in_use.version + REQUEST_ONLY_SUFFIX if degraded else in_use.version
+        policy = served.policy
+        rows = [read.rows[place] for place in places]
         # None becomes NaN, XGBoost's missing.
-        matrix = np.array(vectors.rows, dtype=np.float32).take(self._columns_of(served), axis=1)
+        matrix = np.array(rows, dtype=np.float32).take(self._columns_of(served), axis=1)
         scores = served.predictor.score(matrix).tolist()
-        verdicts: list[str] = [served.policy.decide(score) for score in scores]
-        control = [] if degraded or not self._control.share else self._let_through(requests, verdicts)
-        reasons = self._reasons(served, matrix, vectors.rows, verdicts)
-        predicted = time.perf_counter()
-        timings = {"features": took * 1e3, "predict": (predicted - started) * 1e3}
-        answers = []
-        for i, request in enumerate(requests):
-            transaction = request.transaction
-            identity = decision_id(
-                transaction.event_time_ms, transaction.transaction_id, version, served.policy.version
-            )
-            body = {
+        verdicts: list[str] = [policy.decide(score) for score in scores]
+        transactions = [requests[place].transaction for place in places]
+        control = [] if degraded or not self._control.share else self._let_through(transactions, verdicts)
+        reasons = self._reasons(served, matrix, rows, verdicts)
+        bodies: list[dict[str, Any]] = [
+            {
                 "transaction_id": transaction.transaction_id,
-                "decision": verdicts[i],
-                "score": scores[i],
-                "reasons": reasons[i],
+                "decision": verdict,
+                "score": score,
+                "reasons": why,
                 "model_version": version,
-                "policy_version": served.policy.version,
+                "policy_version": policy.version,
                 "as_of": transaction.event_time,
                 "degraded": degraded,
-                "decision_id": identity,
+                "decision_id": decision_id(
+                    transaction.event_time_ms, transaction.transaction_id, version, policy.version
+                ),
             }
-            answers.append(Answer(body, dict(zip(self._names, vectors.rows[i], strict=True)), timings))
-        for i in control:
-            answers[i].body["control"] = True
-        self._hand_over(requests, answers, vectors)
-        self._observe(requests, answers, vectors, timings | {"publish": (time.perf_counter() - predicted) * 1e3})
-        return answers
-
-    async def _read(self, transactions: list[Transaction]) -> _Vectors:
-        try:
-            reads: list[FeatureRead] = await self._store.record_and_read(transactions)
-        except StoreAway as away:
-            rows = [self._request_only_vector(transaction) for transaction in transactions]
-            return _Vectors(rows, ["unread"] * len(rows), away.reason, [False] * len(rows))
-        statuses = [_STATUSES[read.status] for read in reads]
-        return _Vectors([read.values for read in reads], statuses, None, [read.cut for read in reads])
-
-    def _let_through(self, requests: Sequence[ScoreRequest], verdicts: list[str]) -> list[int]:
-        """Approve the would-be declines of the control group; returns which they are."""
-        drawn = [
-            i
-            for i, verdict in enumerate(verdicts)
-            if verdict == "decline" and self._control.has(requests[i].transaction)
+            for transaction, verdict, score, why in zip(transactions, verdicts, scores, reasons, strict=True)
         ]
+        for i in control:
+            bodies[i]["control"] = True
+        return bodies
+
+    def _let_through(self, transactions: Sequence[Transaction], verdicts: list[str]) -> list[int]:
+        """Approve the would-be declines of the control group; returns which they are."""
+        drawn = [i for i, verdict in enumerate(verdicts) if verdict == "decline" and self._control.has(transactions[i])]
         for i in drawn:
             verdicts[i] = "approve"
         metrics.CONTROL.inc(len(drawn))
@@ -202,7 +220,9 @@ class Decider:
         cached = self._columns.get(id(served))
         if cached is None or cached[0] is not served:
             cached = (served, list(served.columns_in(self._names)))
-            self._columns = {id(served): cached}
+            if len(self._columns) > _MODELS_KEPT:
+                self._columns.clear()
+            self._columns[id(served)] = cached
         return cached[1]
 
     def _reasons(
@@ -223,11 +243,11 @@ class Decider:
                 explained[i] = [reason._asdict() for reason in top]
         return explained
 
-    def _hand_over(self, requests: Sequence[ScoreRequest], answers: list[Answer], vectors: _Vectors) -> None:
+    def _hand_over(self, requests: Sequence[ScoreRequest], answers: list[Answer], read: Read) -> None:
         decided_at = to_rfc3339(now_milliseconds())
         catalogue_version = self._catalogue.version
         events = []
-        for request, answer, status, cut in zip(requests, answers, vectors.statuses, vectors.cut, strict=True):
+        for request, answer, status, cut in zip(requests, answers, read.statuses, read.cut, strict=True):
             wire = request.transaction.to_wire()
             data = {
                 **answer.body,
@@ -241,7 +261,7 @@ class Decider:
                 "propensity": self._propensity(answer.body),
             }
             events.append((topics.DECISIONS, _event(cloudevents.DECISION, answer.body["decision_id"], request, data)))
-            if status == "unread":
+            if status == _UNREAD:
                 # The store has not seen it: the updater will record it from this event.
                 transaction_id = request.transaction.transaction_id
                 events.append((topics.TRANSACTIONS, _event(cloudevents.TRANSACTION, transaction_id, request, wire)))
@@ -256,25 +276,28 @@ class Decider:
         self,
         requests: Sequence[ScoreRequest],
         answers: list[Answer],
-        vectors: _Vectors,
+        read: Read,
         timings: dict[str, float],
     ) -> None:
         metrics.BATCH.observe(len(answers))
         for stage, milliseconds in timings.items():
             metrics.STAGES[stage].observe(milliseconds / 1e3)
-        if vectors.degraded is not None:
-            metrics.DEGRADED.labels(vectors.degraded).inc(len(answers))
-        version = answers[0].body["model_version"]
-        for verdict, number in Counter(answer.body["decision"] for answer in answers).items():
+        for missing, number in Counter(filter(None, read.degraded)).items():
+            metrics.DEGRADED.labels(missing).inc(number)
+        decisions = Counter((answer.body["decision"], answer.body["model_version"]) for answer in answers)
+        for (verdict, version), number in decisions.items():
             metrics.PREDICTIONS.labels(verdict, version).inc(number)
-        for status, number in Counter(vectors.statuses).items():
+        for status, number in Counter(read.statuses).items():
             metrics.FEATURE_READS.labels(status).inc(number)
             if status == "conflict":
                 metrics.FEATURE_CONFLICTS.inc(number)
             elif status == "too_late":
                 metrics.FEATURE_TOO_LATE.inc(number)
-        if cut := sum(vectors.cut):
+        if cut := sum(read.cut):
             metrics.FEATURE_CUT.inc(cut)
+        self._log(requests, answers)
+
+    def _log(self, requests: Sequence[ScoreRequest], answers: list[Answer]) -> None:
         for request, answer in zip(requests, answers, strict=True):
             if request.trace.sampled or (answer.body["decision"] == "decline" and self._may_log_decline()):
                 named = {name: answer.body[name] for name in _LOGGED}

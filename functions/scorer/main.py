@@ -10,9 +10,11 @@ from functions.scorer.composition import compose
 from functions.scorer.front_door import FrontDoor
 from shared.contracts import problems
 from shared.hosts.direct import serves
+from shared.registry.errors import ModelUnavailable
 from shared.telemetry import logs
 
 _FLUSH_SECONDS = 2.0
+_MODEL_SECONDS = 5.0
 
 logs.configure("scorer")
 _scorer = compose()
@@ -30,6 +32,17 @@ async def scorer(_request: Request) -> FrontDoor:
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Answer an API Gateway, ALB or function URL event (AWS Lambda)."""
     response: dict[str, Any] = _lambda(event, context)
+    if response["statusCode"] == 503 and _model_came():
+        response = _lambda(event, context)
     # The process may be frozen as soon as the answer is out.
     _scorer.publisher.drain(_FLUSH_SECONDS)
     return response
+
+
+def _model_came() -> bool:
+    """Wait for the first model of a cold start; elsewhere the host asks for readiness first, Lambda does not."""
+    try:
+        _scorer.models.wait(_MODEL_SECONDS)
+    except ModelUnavailable:
+        return False
+    return True

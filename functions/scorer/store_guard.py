@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from shared.contracts.decision import FeatureValue
 from shared.contracts.transaction import Transaction
@@ -15,13 +15,14 @@ from shared.features.online import FeatureRead
 _log = logging.getLogger(__name__)
 _PAUSE_SECONDS: Final = 0.25
 _TURNS: Final = 5
+_LOG_PAUSE_SECONDS: Final = 10.0
 
 
 class FeatureStore(Protocol):
     """The online feature engine."""
 
-    async def record_and_read(self, transactions: Sequence[Transaction]) -> list[FeatureRead]:
-        """Record transactions and read their features in one round trip."""
+    async def record_and_read_each(self, transactions: Sequence[Transaction]) -> list[FeatureRead | ResponseError]:
+        """Record transactions and read their features in one round trip; what the store refuses has its error."""
 
     def request_only_vector(self, transaction: Transaction) -> tuple[FeatureValue, ...]:
         """Features of a transaction alone, the others None."""
@@ -75,11 +76,15 @@ class StoreGuard:
         self._timeout = timeout_seconds
         self._away_until = 0.0
         self._away = False
+        self._log_from = 0.0
 
-    async def record_and_read(self, transactions: Sequence[Transaction]) -> list[FeatureRead]:
+    async def record_and_read(self, transactions: Sequence[Transaction]) -> list[FeatureRead | None]:
         """Record and read within the time limit.
 
         A store that answers too late has recorded the transactions all the same; recording them again changes nothing.
+
+        Returns:
+            What was read of each transaction; None of one that the store refused, for its key has a wrong type, say.
 
         Raises:
             StoreAway: No answer in time.
@@ -95,16 +100,25 @@ class StoreGuard:
         if self._away:
             self._away = False
             _log.warning("the feature store is back")
-        return reads
+        return [self._unless_refused(read) for read in reads]
 
-    async def _in_time(self, transactions: Sequence[Transaction]) -> list[FeatureRead]:
+    def _unless_refused(self, read: FeatureRead | ResponseError) -> FeatureRead | None:
+        if not isinstance(read, ResponseError):
+            return read
+        now = time.monotonic()
+        if now >= self._log_from:
+            self._log_from = now + _LOG_PAUSE_SECONDS
+            _log.error("the feature store refuses a transaction (%s); deciding it from the request alone", read)
+        return None
+
+    async def _in_time(self, transactions: Sequence[Transaction]) -> list[FeatureRead | ResponseError]:
         # What asyncio.timeout() does, but for the turns: see `_Deadline`.
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - coroutines run in tasks here
         deadline = _Deadline(task)
         timer = asyncio.get_running_loop().call_later(self._timeout, deadline.expire)
         try:
-            return await self._store.record_and_read(transactions)
+            return await self._store.record_and_read_each(transactions)
         except asyncio.CancelledError:
             if not deadline.expired:
                 raise

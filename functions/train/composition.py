@@ -10,6 +10,7 @@ from functions.train.announcement import Announcer
 from functions.train.request import TrainRequest
 from functions.train.settings import TrainSettings
 from functions.train.trainer import Announce, RunJob, Trainer, run_job_process
+from shared.hosts.aws_events import require_schedule
 from shared.hosts.aws_kafka import KafkaTrigger, is_kafka_batch
 from shared.hosts.http_events import EventEndpoint
 
@@ -26,12 +27,14 @@ class ComposedTrain:
         """Handle an AWS Lambda invocation: a batch of drift events, or a schedule's input.
 
         Raises:
+            ForeignEvent: It is neither.
             pydantic.ValidationError: What is asked for is wrong.
             TrainingRefused: What was learned is no model to decide with.
             ServiceMissing: The registry or its storage is away; Lambda invokes again.
         """
         if is_kafka_batch(event):
             return self.kafka_trigger(event)
+        require_schedule(event)
         result = asyncio.run(self.trainer.train(TrainRequest.model_validate(event)))
         return result.model_dump(mode="json")
 

@@ -50,10 +50,9 @@ class InProcess:
     def invoke(self, payload: Mapping[str, Any]) -> Any:
         """Invoke; the payload and the result pass through JSON, as they do at AWS."""
         try:
-            result = self._handler(orjson.loads(orjson.dumps(payload)), None)
+            return orjson.loads(orjson.dumps(self._handler(orjson.loads(orjson.dumps(payload)), None)))
         except Exception as error:
             raise FunctionError(type(error).__name__, str(error)) from error
-        return orjson.loads(orjson.dumps(result))
 
     def close(self) -> None:
         """Close the event loop."""

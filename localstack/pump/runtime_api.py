@@ -7,16 +7,17 @@ posts its response or its error; `awslambdaric`, the official client, is what th
 from __future__ import annotations
 
 import queue
-import threading
 import time
 import uuid
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, Final
 
 import orjson
+
+from localstack.pump.local_server import LocalServer
 
 _PREFIX: Final = "/2018-06-01/runtime/"
 _ARN: Final = "arn:aws:lambda:us-east-1:000000000000:function:local"
@@ -82,10 +83,10 @@ class _Calls:
             self.finish(request_id, body, failed=True)
 
 
-class _Server(ThreadingHTTPServer):
+class _Server(LocalServer):
     def __init__(self, calls: _Calls) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
         self.calls = calls
+        super().__init__(_Handler)
 
 
 class RuntimeApi:
@@ -94,13 +95,11 @@ class RuntimeApi:
     def __init__(self) -> None:
         self._calls = _Calls()
         self._server = _Server(self._calls)
-        self._thread = threading.Thread(target=self._server.serve_forever, name="runtime-api", daemon=True)
-        self._thread.start()
 
     @property
     def address(self) -> str:
         """Value of ``AWS_LAMBDA_RUNTIME_API`` for the runtime: host and port."""
-        return f"127.0.0.1:{self._server.server_port}"
+        return self._server.address
 
     def submit(self, payload: bytes, timeout_seconds: float) -> Future[bytes]:
         """Hand an invocation to the runtime; the future holds its response, or the `FunctionError` it posted."""
@@ -111,9 +110,7 @@ class RuntimeApi:
     def close(self) -> None:
         """Stop serving; a runtime that still waits for an invocation is let go."""
         self._calls.end()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self._server.close()
 
 
 class _Handler(BaseHTTPRequestHandler):

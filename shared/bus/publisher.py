@@ -53,7 +53,9 @@ def producer_settings(bootstrap_servers: str, buffer_events: int) -> dict[str, A
 class Publisher:
     """Events to Kafka from one event loop, buffered within a bound.
 
-    With an `Outbox` an event survives the death of the process as soon as `publish` has returned.
+    With an `Outbox` an event survives the death of the process as soon as `publish` has returned. The Kafka client gets
+    it a moment later, together with its neighbours: each call of an idle client wakes its threads, which would cost an
+    answer that waits for nothing else.
     """
 
     def __init__(
@@ -72,16 +74,19 @@ class Publisher:
         self._pending = 0
         self._poller: asyncio.TimerHandle | None = None
         self._published: dict[str, Counter] = {}
+        self._unsent: list[tuple[Sequence[Record], Segment | None]] = []
+        self._unsent_events = 0
 
     @property
     def pending(self) -> int:
         """Events that Kafka has not acknowledged yet."""
-        return self._pending
+        return self._pending + self._unsent_events
 
     def publish(self, items: Sequence[tuple[str, Event]]) -> None:
         """Hand events over, each with its topic. Returns at once; events beyond the bound are dropped and counted."""
         records = [Record(topic, *cloudevents.to_kafka(event)) for topic, event in items]
-        self._produce_all(records, self._journal(records))
+        self._unsent.append((records, self._journal(records)))
+        self._unsent_events += len(records)
         self._poll_soon()
 
     async def publish_and_wait(self, topic: str, event: Event) -> None:
@@ -142,6 +147,7 @@ class Publisher:
 
     def drain(self, timeout_seconds: float) -> int:
         """Wait until everything is acknowledged; returns the number of events that are not after the timeout."""
+        self._send()
         return int(self._producer.flush(timeout_seconds))
 
     def close(self, timeout_seconds: float) -> None:
@@ -162,6 +168,12 @@ class Publisher:
             UNJOURNALED.inc(len(records))
             _log.error("the event journal cannot be written: %s", error)
             return None
+
+    def _send(self) -> None:
+        """Give the Kafka client what was published since the last time."""
+        unsent, self._unsent, self._unsent_events = self._unsent, [], 0
+        for records, segment in unsent:
+            self._produce_all(records, segment)
 
     def _produce_all(self, records: Sequence[Record], segment: Segment | None) -> None:
         callbacks: dict[str, Callable[[KafkaError | None, Any], None]] = {}
@@ -209,8 +221,9 @@ class Publisher:
             self._poller = asyncio.get_running_loop().call_later(_POLL_SECONDS, self._poll)
 
     def _poll(self) -> None:
-        """Serve delivery reports on the event loop, as long as there is anything to wait for."""
+        """Send, and serve delivery reports on the event loop, as long as there is anything to wait for."""
         self._poller = None
+        self._send()
         self._producer.poll(0)
         PENDING.set(self._pending)
         if self._pending:

@@ -23,7 +23,8 @@ def print_addresses(console: Console, state: StackState) -> None:
         ("S3", state.s3_url),
         ("Kafka", state.kafka),
         ("Redis", state.redis_url),
-        ("emulator (status, metrics)", f"{state.admin_url}/status"),
+        ("emulator", f"{state.admin_url}/status"),
+        ("metrics of each replica (http_sd)", f"{state.admin_url}/targets"),
     ]
     for row in rows:
         table.add_row(*row)

@@ -24,15 +24,15 @@ def balance(replicas: Sequence[ReplicaProcess]) -> None:
         for replica in replicas:
             replica.send(fair_share=sys.maxsize)
         return
-    share = max(1, math.ceil(sum(replica.connections for replica in replicas) / len(replicas)))
+    connections = [replica.connections for replica in replicas]
+    share = max(1, math.ceil(sum(connections) / len(replicas)))
+    tolerance = max(1, _TOLERANCE * share)
+    # One that has none at all, or far less than its share, needs what the others have a little too much of.
+    wanted = min(connections) == 0 or share - min(connections) > tolerance
     for replica in replicas:
         excess = replica.connections - share
-        if excess > max(1, _TOLERANCE * share) or (excess == 1 and _has_idle_neighbour(replicas, replica)):
+        if excess > 0 and (wanted or excess > tolerance):
             replica.send(fair_share=share, shed=excess)
             replica.connections -= excess  # until it reports what is left
         else:
             replica.send(fair_share=share)
-
-
-def _has_idle_neighbour(replicas: Sequence[ReplicaProcess], replica: ReplicaProcess) -> bool:
-    return any(other.connections == 0 for other in replicas if other is not replica)

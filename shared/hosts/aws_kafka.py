@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from shared.contracts import cloudevents
 from shared.contracts.cloudevents import Event, PoisonEvent
+from shared.hosts.aws_events import ForeignEvent
 from shared.hosts.outcome import Handle, Handled, HandleTogether, Outcome, ServiceAway, run, run_together
 
 if TYPE_CHECKING:
@@ -23,10 +24,6 @@ _log = logging.getLogger(__name__)
 EVENT_SOURCES: Final = ("aws:SelfManagedKafka", "aws:kafka")
 _TOGETHER: Final = 128
 """Most events that are handled at once: more would keep the feature store from scorers for milliseconds."""
-
-
-class ForeignEvent(ValueError):
-    """An invocation that is not this function's trigger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +162,20 @@ async def _handle_some(reads: Sequence[_Read], handle: Handle, together: HandleT
         done = [await run(handle, event) for event in events]
     else:
         done = await run_together(together, events)
+        if len(events) > 1 and all(handled.outcome is Outcome.RETRY for handled in done):
+            done = await _until_failure(together, events)
     outcomes = iter(done)
     return [Handled(Outcome.POISON, read.reason) if read.event is None else next(outcomes) for read in reads]
+
+
+async def _until_failure(together: HandleTogether, events: Sequence[Event]) -> list[Handled]:
+    """Handle events one by one up to the first that must come again: one of them may be all that is wrong."""
+    done: list[Handled] = []
+    for event in events:
+        done += await run_together(together, [event])
+        if done[-1].outcome is Outcome.RETRY:
+            break
+    return done + done[-1:] * (len(events) - len(done))
 
 
 async def _settled(read: _Read, handled: Handled, dead_letter: DeadLetter) -> Outcome:

@@ -19,6 +19,7 @@ from pydantic import BaseModel, Field
 
 from shared.contracts import cloudevents
 from shared.contracts.cloudevents import Event, PoisonEvent
+from shared.hosts.aws_events import require_schedule
 from shared.hosts.outcome import ServiceAway
 from shared.runs.record import Trigger
 from shared.telemetry import logs, tracing
@@ -177,10 +178,12 @@ class ScheduledJob:
         """Do one run for AWS Lambda's schedule and return what came of it.
 
         Raises:
+            ForeignEvent: It is another trigger's.
             pydantic.ValidationError: What is asked for is wrong.
             PoisonEvent: The run was refused.
             ServiceAway: A backing service is away; Lambda invokes again.
         """
+        require_schedule(event)
         outcome = asyncio.run(self.run(Trigger(kind="schedule", request=event)))
         if outcome.kind == "refused":
             raise PoisonEvent(outcome.reason)

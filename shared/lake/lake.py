@@ -153,9 +153,9 @@ class Lake:
         options: dict[str, str] = {"region": settings.aws_region}
         if settings.aws_endpoint_url is not None:
             options["scheme"], _, options["endpoint_override"] = settings.aws_endpoint_url.partition("://")
-        if settings.aws_access_key_id is not None and settings.aws_secret_access_key is not None:
-            options["access_key"] = settings.aws_access_key_id.get_secret_value()
-            options["secret_key"] = settings.aws_secret_access_key.get_secret_value()
+        if (keys := settings.keys()) is not None:
+            names = ("access_key", "secret_key", "session_token")
+            options |= {name: key for name, key in zip(names, keys, strict=True) if key is not None}
         return fs.S3FileSystem(**options)
 
     def _files(self, table: DeltaTable, name: TableName, days: Days | None) -> list[str]:

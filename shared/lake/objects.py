@@ -66,13 +66,13 @@ class Objects:
     def __init__(self, settings: LakeSettings, folder: str) -> None:
         self._bucket, prefix = settings.bucket_and_prefix()
         self._prefix = f"{prefix}{folder}/"
-        keys = settings.aws_access_key_id, settings.aws_secret_access_key
-        access, secret = (key.get_secret_value() if key is not None else None for key in keys)
+        access, secret, token = settings.keys() or (None, None, None)
         self._client: Any = boto3.session.Session().client(
             "s3",
             endpoint_url=settings.aws_endpoint_url,
             aws_access_key_id=access,
             aws_secret_access_key=secret,
+            aws_session_token=token,
             region_name=settings.aws_region,
             config=Config(
                 retries={"total_max_attempts": 3, "mode": "standard"},

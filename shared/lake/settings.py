@@ -26,6 +26,7 @@ class LakeSettings(BaseSettings):
     aws_endpoint_url: str | None = Field(default=None, description="Address of an S3 service other than AWS.")
     aws_access_key_id: SecretStr | None = Field(default=None, description="Credentials for it.")
     aws_secret_access_key: SecretStr | None = Field(default=None, description="As above.")
+    aws_session_token: SecretStr | None = Field(default=None, description="As above, of a role's temporary ones.")
     aws_region: str = Field(default=DEFAULT_REGION, description="Region of the bucket.")
     fraud_lake_retention_days: int = Field(
         default=400, ge=1, description="How long every version of a table can still be read."
@@ -35,6 +36,13 @@ class LakeSettings(BaseSettings):
     def root(self) -> str:
         """The lake's address without a slash at its end."""
         return self.fraud_lake_uri.rstrip("/")
+
+    def keys(self) -> tuple[str, str, str | None] | None:
+        """Access key, secret key and session token, where the environment gives any."""
+        if self.aws_access_key_id is None or self.aws_secret_access_key is None:
+            return None
+        token = None if self.aws_session_token is None else self.aws_session_token.get_secret_value()
+        return self.aws_access_key_id.get_secret_value(), self.aws_secret_access_key.get_secret_value(), token
 
     def bucket_and_prefix(self) -> tuple[str, str]:
         """The bucket, and what the keys of all objects begin with ("" or ending in a slash)."""
@@ -47,7 +55,7 @@ class LakeSettings(BaseSettings):
         if self.aws_endpoint_url is not None:
             options["AWS_ENDPOINT_URL"] = self.aws_endpoint_url
             options["AWS_ALLOW_HTTP"] = str(self.aws_endpoint_url.startswith("http://")).lower()
-        if self.aws_access_key_id is not None and self.aws_secret_access_key is not None:
-            options["AWS_ACCESS_KEY_ID"] = self.aws_access_key_id.get_secret_value()
-            options["AWS_SECRET_ACCESS_KEY"] = self.aws_secret_access_key.get_secret_value()
+        if (keys := self.keys()) is not None:
+            names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+            options |= {name: key for name, key in zip(names, keys, strict=True) if key is not None}
         return options

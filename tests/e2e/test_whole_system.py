@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,52 +18,8 @@ from shared.contracts.decision import DecisionDetails
 from shared.contracts.event_time import now_milliseconds, to_rfc3339
 from shared.telemetry.tracing import start_trace
 from tests.e2e.running import System, wait_for
+from tests.e2e.starting import fraud
 from tests.support.transactions import wire
-
-PORTS = (
-    "FRAUD_API_PORT",
-    "FRAUD_FUNCTIONS_PORT",
-    "FRAUD_ADMIN_PORT",
-    "FRAUD_KAFKA_PORT",
-    "FRAUD_REDIS_PORT",
-    "FRAUD_S3_PORT",
-    "FRAUD_MLFLOW_PORT",
-)
-FOREIGN = ("AWS_", "FRAUD_HOME", "KAFKA_", "MLFLOW_", "REDIS_")
-FRAUD = (sys.executable, "-c", "from shared.cli.main import main; main()")
-
-
-def free_ports() -> dict[str, str]:
-    """A port for each variable with room behind it: Kafka and the functions take the following ones too."""
-    with socket.create_server(("127.0.0.1", 0)) as opened:
-        base = 20_000 + opened.getsockname()[1] % 9_000
-    return {name: str(base + 20 * number) for number, name in enumerate(PORTS)}
-
-
-def fraud(environment: dict[str, str], *arguments: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*FRAUD, *arguments], env=environment, capture_output=True, text=True, timeout=seconds, check=False
-    )
-
-
-@pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """A running system of its own, trained as any first one is."""
-    home = tmp_path_factory.mktemp("home")
-    # An address in the environment would stand for a service of somebody else's; other tests leave some there.
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
-    environment = inherited | free_ports() | {"FRAUD_HOME": str(home)}
-    try:
-        up = fraud(environment, "up", seconds=280)
-        assert up.returncode == 0, up.stdout[-2000:] + up.stderr[-2000:]
-        yield environment
-    finally:
-        fraud(environment, "down", seconds=90)
-
-
-@pytest.fixture(scope="module")
-def system(environment: dict[str, str]) -> System:
-    return System.find(Path(environment["FRAUD_HOME"]))
 
 
 def ask(system: System, document: dict[str, Any], **headers: str) -> Any:

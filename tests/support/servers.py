@@ -37,9 +37,12 @@ def until(condition: Callable[[], bool], seconds: float = 20, what: str = "it") 
 class Process:
     """One process with its output in a file."""
 
-    def __init__(self, command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None, folder: Path = ROOT
+    ) -> None:
         self.command = command
         self.log = log
+        self.folder = folder
         self.environment = {
             name: value for name, value in os.environ.items() if not name.startswith(("FRAUD_", "KAFKA_", "REDIS_"))
         } | dict(environment or {})
@@ -54,7 +57,7 @@ class Process:
 
     def start(self) -> None:
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(self.command, cwd=ROOT, env=self.environment, stdout=log, stderr=log)
+            self.process = subprocess.Popen(self.command, cwd=self.folder, env=self.environment, stdout=log, stderr=log)
 
     def stop(self, number: int = signal.SIGTERM) -> None:
         if self.process is not None:

@@ -60,12 +60,52 @@ async def test_the_next_batch_gathers_while_one_is_under_way(processor: Processo
 
 
 async def test_an_error_reaches_those_of_its_batch_and_no_others(processor: Processor) -> None:
-    batcher = Batcher(processor, max_batch=2)
+    batcher = Batcher(processor, max_batch=2, common_errors=(ValueError,))
     processor.error = ValueError("no")
     results = await asyncio.gather(*[batcher.submit(item) for item in range(2)], return_exceptions=True)
     assert [type(result) for result in results] == [ValueError, ValueError]
     processor.error = None
     assert await batcher.submit(5) == 10
+    assert processor.batches == [[0, 1], [5]]
+
+
+async def test_an_error_of_one_item_reaches_nobody_else() -> None:
+    batches: list[list[int]] = []
+
+    async def process(items: Sequence[int]) -> list[int]:
+        batches.append(list(items))
+        if 2 in items:
+            raise LookupError
+        return list(items)
+
+    def conclude(items: Sequence[int], processed: list[int]) -> list[int]:
+        if 4 in items:
+            raise ArithmeticError
+        return [2 * item for item in processed]
+
+    batcher: Batcher[int, int] = Batcher(process, conclude, max_batch=3)
+    results = await asyncio.gather(*[batcher.submit(item) for item in range(8)], return_exceptions=True)
+    expected = [0, 2, LookupError, 6, ArithmeticError, 10, 12, 14]
+    assert [type(result) if isinstance(result, Exception) else result for result in results] == expected
+    assert batches == [[0, 1, 2], [0], [1], [2], [3, 4, 5], [6, 7], [3], [4], [5]]
+
+
+async def test_of_a_batch_that_failed_those_who_are_gone_are_not_tried_again() -> None:
+    batches: list[list[int]] = []
+
+    async def process(items: Sequence[int]) -> list[int]:
+        batches.append(list(items))
+        await asyncio.sleep(0.01)
+        if len(items) > 1:
+            raise LookupError
+        return list(items)
+
+    batcher: Batcher[int, int] = Batcher(process)
+    first, gone, last = [asyncio.create_task(batcher.submit(item)) for item in range(3)]
+    await asyncio.sleep(0.001)
+    gone.cancel()
+    assert [await first, await last] == [0, 2]
+    assert batches == [[0, 1, 2], [0], [2]]
 
 
 async def test_a_full_queue_refuses_at_once(processor: Processor) -> None:
@@ -147,5 +187,5 @@ async def test_a_batch_that_cannot_be_concluded_harms_neither_the_one_begun_nor_
 
     batcher: Batcher[int, int] = Batcher(processor, conclude, max_batch=2)
     results = await asyncio.gather(*[batcher.submit(item) for item in range(4)], return_exceptions=True)
-    assert [type(result) for result in results] == [LookupError, LookupError, int, int]
+    assert [type(result) for result in results] == [LookupError, int, int, int]
     assert await batcher.submit(5) == 10

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from prometheus_client import Counter
 
+from shared.emulator.delivery.connection import Answer
 from shared.emulator.delivery.dead_letters import Failure, reduced, with_error
 from shared.emulator.delivery.http_binding import HttpEvent, UnrepresentableRecord, to_http
 from shared.emulator.delivery.metrics import DeliveryMetrics
@@ -14,7 +15,7 @@ from shared.emulator.delivery.partition import AssignedPartition
 from shared.emulator.delivery.plan import SourcePlan
 from shared.emulator.delivery.record import Record
 from shared.emulator.delivery.retry import Verdict
-from shared.emulator.delivery.sender import NO_ANSWER_STATUS, Answer, Sender
+from shared.emulator.delivery.sender import NO_ANSWER_STATUS, Sender
 from shared.emulator.delivery.sink_producer import SinkProducer, TooLargeForTopic
 from shared.emulator.delivery.targets import Targets
 

@@ -14,11 +14,12 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim
 
 from shared.contracts.cloudevents import PING
+from shared.emulator.delivery.connection import Answer
 from shared.emulator.delivery.http_binding import HttpEvent
 from shared.emulator.delivery.metrics import DeliveryMetrics
 from shared.emulator.delivery.plan import PingPlan
 from shared.emulator.delivery.retry import PING_SOURCE, RetryPolicy, Verdict
-from shared.emulator.delivery.sender import Answer, Sender
+from shared.emulator.delivery.sender import Sender
 from shared.emulator.delivery.targets import Targets
 
 _LOOK_EVERY: Final = 5.0  # seconds; a sleeping laptop or a set clock is noticed that soon

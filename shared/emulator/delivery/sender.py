@@ -1,36 +1,16 @@
 """One HTTP request per attempt, and what came of it."""
 
 import asyncio
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
 
-import aiohttp
-
+from shared.emulator.delivery.connection import REASON_BYTES, Answer, Connection, Target
 from shared.emulator.delivery.http_binding import HttpEvent
-from shared.emulator.delivery.retry import parse_retry_after
 
-REASON_BYTES: Final = 1024
-"""Bytes of an answer's body that are kept as the reason of a failure (`KN_ERROR_DATA_MAX_BYTES`)."""
-
-_REUSE_BYTES: Final = 64 * 1024
+_IDLE_SECONDS: Final = 30.0
+"""Shorter than servers keep a connection, so that hardly a request meets its end."""
 NO_ANSWER_STATUS: Final = 500
 """Status under which an attempt without an answer is reported, as knative/eventing's dispatcher reports it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """Outcome of one attempt.
-
-    Attributes:
-        status: HTTP status; None when there was no answer.
-        reason: Start of the answer's body, or why there was none.
-        retry_after: Seconds that the service asks to be left alone.
-    """
-
-    status: int | None
-    reason: bytes = b""
-    retry_after: float = 0.0
 
 
 class Sender:
@@ -41,12 +21,9 @@ class Sender:
     """
 
     def __init__(self) -> None:
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            skip_auto_headers=("Content-Type", "User-Agent", "Accept", "Accept-Encoding"),
-        )
-        self._timeouts: dict[float, aiohttp.ClientTimeout] = {}
+        self._targets: dict[str, Target] = {}
+        self._idle: dict[str, list[Connection]] = {}
+        self._open: set[Connection] = set()
 
     async def __aenter__(self) -> Self:
         return self
@@ -54,9 +31,10 @@ class Sender:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._session.close()
+        for connection in self._open:
+            connection.close()
 
-    async def post(self, url: str | None, event: HttpEvent, timeout: float) -> Answer:  # noqa: ASYNC109 - per request, aiohttp's own
+    async def post(self, url: str | None, event: HttpEvent, timeout: float) -> Answer:  # noqa: ASYNC109 - its error is an answer
         """Post an event; never raises for what the other side does.
 
         Args:
@@ -66,31 +44,55 @@ class Sender:
         """
         if url is None:
             return Answer(None, b"dispatch error: the service has no address")
-        limit = self._timeouts.setdefault(timeout, aiohttp.ClientTimeout(total=timeout))
         try:
-            async with self._session.post(
-                url, data=event.body, headers=event.headers, timeout=limit, allow_redirects=False
-            ) as response:
-                body = await _start_of_body(response)
-                if response.status < 300:
-                    return Answer(response.status)
-                retry_after = parse_retry_after(response.headers.get("Retry-After"))
-                return Answer(response.status, body[:REASON_BYTES], retry_after)
+            async with asyncio.timeout(timeout):
+                return await self._exchange(url, event)
         except TimeoutError:
             return Answer(None, f"dispatch error: no answer within {timeout:g} s".encode())
-        except (aiohttp.ClientError, OSError, asyncio.IncompleteReadError) as error:
+        except (OSError, ValueError) as error:
             return Answer(None, f"dispatch error: {type(error).__name__}: {error}".encode()[:REASON_BYTES])
 
+    async def _exchange(self, url: str, event: HttpEvent) -> Answer:
+        target = self._targets.get(url)
+        if target is None:
+            target = self._targets[url] = Target.parse(url)
+        request = target.request(event)
+        connection = self._take_idle(url)
+        if connection is not None:
+            try:
+                return await self._ask(url, connection, request)
+            except ConnectionError:
+                if connection.begun:
+                    raise
+                # The server closed it while the request was on its way (RFC 9112, section 9.3.1): once more.
+        return await self._ask(url, await self._connect(target), request)
 
-async def _start_of_body(response: aiohttp.ClientResponse) -> bytes:
-    """Read a body to its end when it is short, so that the connection can be used again; else only its start."""
-    length = response.content_length
-    if length is not None and length <= _REUSE_BYTES:
-        return await response.read()
-    body = bytearray()
-    while len(body) < _REUSE_BYTES:
-        chunk = await response.content.read(_REUSE_BYTES - len(body))
-        if not chunk:
-            break
-        body += chunk
-    return bytes(body)
+    def _take_idle(self, url: str) -> Connection | None:
+        idle = self._idle.get(url, [])
+        oldest = asyncio.get_running_loop().time() - _IDLE_SECONDS
+        while idle:
+            connection = idle.pop()
+            if connection.open and connection.idle_since > oldest:
+                return connection
+            connection.close()
+            self._open.discard(connection)
+        return None
+
+    async def _connect(self, target: Target) -> Connection:
+        _, connection = await asyncio.get_running_loop().create_connection(Connection, target.host, target.port)
+        self._open.add(connection)
+        return connection
+
+    async def _ask(self, url: str, connection: Connection, request: bytes) -> Answer:
+        try:
+            answer = await connection.ask(request)
+        except BaseException:
+            connection.close()  # what is still to come would answer the next request
+            self._open.discard(connection)
+            raise
+        if connection.open:
+            connection.idle_since = asyncio.get_running_loop().time()
+            self._idle.setdefault(url, []).append(connection)
+        else:
+            self._open.discard(connection)
+        return answer

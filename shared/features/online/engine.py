@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 from redis.asyncio import Redis, RedisCluster
+from redis.exceptions import ResponseError
 
 from shared.contracts.label import Label
 from shared.contracts.transaction import Transaction
@@ -15,6 +17,8 @@ from shared.features.online.merchant import LabelOutcome, Merchants
 from shared.features.online.steps import CardSteps, ClusterSteps, NodeSteps, Steps, exchange
 from shared.features.online.wire import FeatureRead, Protocol, ReadStatus, pack, subject_of
 from shared.features.values import Value
+
+Answer = TypeVar("Answer", FeatureRead, ReadStatus)
 
 
 class OnlineFeatures:
@@ -52,10 +56,23 @@ class OnlineFeatures:
             self._steps = ClusterSteps(self._wire, self._merchants)
         else:
             self._steps = NodeSteps(self._wire, self._merchants)
-        self._link = link(redis, [self._steps.script, *self._merchants.scripts])
+        self._link = link(redis, [*self._steps.scripts, *self._merchants.scripts])
 
     async def record_and_read(self, transactions: Sequence[Transaction]) -> list[FeatureRead]:
         """Record transactions in the order given and read the features of each.
+
+        Raises:
+            ValueError: A transaction cannot be recorded (time or amount out of range); none was.
+            redis.exceptions.RedisError: The store did not answer, or refused a transaction; others may have been
+                recorded.
+        """
+        return _unless_refused(await self.record_and_read_each(transactions))
+
+    async def record_and_read_each(self, transactions: Sequence[Transaction]) -> list[FeatureRead | ResponseError]:
+        """The same, but a transaction that the store refused, for its key has a wrong type, say, harms no other.
+
+        Returns:
+            The answer to each transaction, or the store's error in its place.
 
         Raises:
             ValueError: A transaction cannot be recorded (time or amount out of range); none was.
@@ -70,8 +87,13 @@ class OnlineFeatures:
 
         Raises:
             ValueError: A transaction cannot be recorded (time or amount out of range); none was.
-            redis.exceptions.RedisError: The store did not answer; some transactions may have been recorded.
+            redis.exceptions.RedisError: The store did not answer, or refused a transaction; others may have been
+                recorded.
         """
+        return _unless_refused(await self.record_each(transactions))
+
+    async def record_each(self, transactions: Sequence[Transaction]) -> list[ReadStatus | ResponseError]:
+        """The same, but a transaction that the store refused harms no other; see `record_and_read_each`."""
         if not transactions:
             return []
         return await self._steps.record(self._link, [pack(transaction) for transaction in transactions])
@@ -92,3 +114,13 @@ class OnlineFeatures:
     async def aclose(self) -> None:
         """Give the connections back to the client's pool. The client stays the caller's."""
         await self._link.aclose()
+
+
+def _unless_refused(answers: Sequence[Answer | ResponseError]) -> list[Answer]:
+    """The answers; raises the first error among them."""
+    answered: list[Answer] = []
+    for answer in answers:
+        if isinstance(answer, ResponseError):
+            raise answer
+        answered.append(answer)
+    return answered

@@ -19,10 +19,11 @@ from shared.features.online.layout import (
 from shared.features.plan import STORED_TEXTS, Aggregate, Op
 
 _DROPPED_AT_ONCE = 64
+_SWEEPS_OF_BLOCK = 4
 
 
-def pieces(aggregates: Sequence[Aggregate], limits: Limits) -> dict[str, str]:
-    """What the script does for large cards, as pieces of it.
+def pieces(aggregates: Sequence[Aggregate], limits: Limits, asked: Sequence[Aggregate]) -> dict[str, str]:
+    """What the script does for large cards, as pieces of it; see `script.render`.
 
     Raises:
         ValueError: The catalogue looks for an earlier occurrence in a window below a day, which days do not decide.
@@ -33,9 +34,11 @@ def pieces(aggregates: Sequence[Aggregate], limits: Limits) -> dict[str, str]:
     common = _common(aggregates, limits)
     for name, part in _PARTS.items():
         common[part] = _render(f"{name}.lua", common)
-    common["GROW"] = _render("grow_large.lua", common)
+    common["TREE"] = _render("tree_large.lua", common)
+    for name, part in _GROWTH.items():
+        common[part] = _render(f"{name}.lua", common)
     return {
-        "READ_LARGE": _render("read_large.lua", common | _reading(aggregates)),
+        "READ_LARGE": _render("read_large.lua", common | _reading(asked, limits)),
         "RECORD_LARGE": _render("record_large.lua", common | _recording(aggregates)),
         "PROMOTE": _render("promote.lua", common | _promoting(aggregates)),
         "REFRESH": _render("refresh.lua", common),
@@ -47,17 +50,15 @@ _PARTS = {
     "encode_large": "ENCODE",
     "entries_large": "ENTRIES",
     "trim_large": "TRIM",
+    "sweep_large": "SWEEP",
     "split_bucket": "SPLIT_BUCKET",
+    "insert_row": "INSERT_ROW",
 }
+_GROWTH = {"add_block": "ADD_BLOCK", "split_block": "SPLIT_BLOCK"}
 
 
 def _render(name: str, values: dict[str, str]) -> str:
     return templates.render(__package__, name, values)
-
-
-def _values(aggregates: Sequence[Aggregate]) -> int:
-    """Bytes of a row before its running values."""
-    return HEAD_BYTES - 6 + CODE_BYTES * len(counted_texts(aggregates))
 
 
 def _common(aggregates: Sequence[Aggregate], limits: Limits) -> dict[str, str]:
@@ -65,6 +66,7 @@ def _common(aggregates: Sequence[Aggregate], limits: Limits) -> dict[str, str]:
     offsets = {field: HEAD_BYTES + CODE_BYTES * k for k, field in enumerate(STORED_TEXTS)}
     keys = [f"prefix .. ':z{TEXT_KINDS[field]}'" for field in counted]
     squares = Aggregate(Op.SQUARES, 0)
+    stride = max(limits.block // _SWEEPS_OF_BLOCK, 1)
     return {
         "REFS": ", ".join(STORED_TEXTS),
         "REF_FORMAT": f"I{CODE_BYTES}" * len(STORED_TEXTS),
@@ -78,12 +80,16 @@ def _common(aggregates: Sequence[Aggregate], limits: Limits) -> dict[str, str]:
         "PAGE_ENTRY": str(layout.PAGE_ENTRY_BYTES),
         "PAGE_BASE": layout.PAGE_BASE_FORMAT,
         "RUNNING": layout.RUNNING_FORMAT,
-        "VALUES": str(_values(aggregates)),
-        "ROW": str(_values(aggregates) + layout.RUNNING_BYTES),
+        "VALUES": str(layout.VALUES_BYTES),
+        "ROW": str(layout.VALUES_BYTES + layout.RUNNING_BYTES),
+        "MOMENT": str(layout.TIME_BYTES + CODE_BYTES * len(counted)),
         "NOWHERE": str(layout.NOWHERE),
         "NIGHT_ENDS": str(NIGHT_ENDS_MS),
         "TTL": str(layout.KEY_TTL_MS),
         "BLOCK": str(limits.block),
+        "FULL": str(limits.full),
+        "STRIDE": str(stride),
+        "STRIDE_REST": str(stride // 2),
         "PAGE": str(limits.page),
         "MOST": str(limits.most),
         "DROPS": str(_DROPPED_AT_ONCE),
@@ -105,7 +111,7 @@ def _locate(field: str, number: int) -> str:
 end"""
 
 
-def _reading(aggregates: Sequence[Aggregate]) -> dict[str, str]:
+def _reading(aggregates: Sequence[Aggregate], limits: Limits) -> dict[str, str]:
     windows = sorted({aggregate.window_ms for aggregate in aggregates})
     inside, met = [], []
     for window in windows:
@@ -131,7 +137,7 @@ def _reading(aggregates: Sequence[Aggregate]) -> dict[str, str]:
         "RESET": scan.reset(aggregates, windows),
         "READ_WINDOWS": "\n".join(inside),
         "READ_PLACES": "\n".join(places),
-        "READ_DISTINCT": _distinct(aggregates),
+        "READ_DISTINCT": _distinct(aggregates, limits),
         "READ_MET": "\n".join(met),
     }
 
@@ -162,18 +168,21 @@ def _over(aggregate: Aggregate) -> str:
     return templates.fill(_OVER[aggregate.op], {"NAME": aggregate.column, "EDGE": f"edge_{aggregate.window_ms}"})
 
 
-def _distinct(aggregates: Sequence[Aggregate]) -> str:
+def _distinct(aggregates: Sequence[Aggregate], limits: Limits) -> str:
     """How the different values of the counted texts are counted."""
     counted = counted_texts(aggregates)
     parts = []
     for number, field in enumerate(counted):
         of_field = [aggregate for aggregate in aggregates if aggregate.op is Op.DISTINCT and aggregate.field == field]
+        others = "x" * CODE_BYTES
+        code = f"{'x' * layout.TIME_BYTES}{others * number}I{CODE_BYTES}{others * (len(counted) - 1 - number)}"
         values = {
             "TEXT": field,
             "KIND": TEXT_KINDS[field],
             "EDGE": f"edge_{max(aggregate.window_ms for aggregate in of_field)}",
-            "ROW": str(_values(aggregates) + layout.RUNNING_BYTES),
-            "ROW_OFFSET": str(HEAD_BYTES - 6 + CODE_BYTES * number),
+            "MOMENT": str(layout.TIME_BYTES + CODE_BYTES * len(counted)),
+            "CODE_FORMAT": f"<{code * limits.full}",
+            "CODE_FORMAT_EACH": str(len(code)),
             "COUNT_SEEN": "\n".join(_count_seen(aggregate) for aggregate in of_field),
             "COUNT_MET": "\n".join(
                 f"if at > edge_{a.window_ms} then {a.column} = {a.column} + 1 end" for a in of_field

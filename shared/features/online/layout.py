@@ -13,7 +13,7 @@ levels. Every level holds running sums, so that what lies in a window is the dif
     :l       root: 'L', next free number u4, earliest event time not forgotten for want of room u6 (0: all), number of
              buckets u3, an entry per page
     :p<n>    page: an entry for each of up to `Limits.page` blocks
-    :t<n> :b<n>   block: event times u6, and rows, of up to `Limits.block` transactions
+    :t<n> :b<n>   block: moments, and rows, of up to `Limits.full` transactions
     :k   hash of texts and ids:
          kind and text -> code u3, then for dated kinds (day u3, first and last millisecond of the day u4, times at the
          first millisecond u1) for each day it was seen on; '#' the highest code
@@ -23,14 +23,17 @@ levels. Every level holds running sums, so that what lies in a window is the dif
 An entry is the first event time u6, the number of the page or block u4, then what lies before it (before a block: in
 its page), then of itself the largest amount u6 and, of a block, the row of the latest located transaction u1, of a
 page, whether there is one. Of the last block and page these two are noted once it is full.
-A row is amount u6, latitude, longitude i4, codes u3 of the counted texts, then the running values up to and with it
-within its block: sum, squares, nights, largest amount u6, row of the latest located transaction u1.
+A moment is event time u6, codes u3 of the counted texts: what is searched. A row is amount u6, latitude, longitude i4,
+then the running values up to and with it within its block: sum, squares, nights, largest amount u6, row of the latest
+located transaction u1.
 
-A transaction in order is appended to the last block. A late one is put where it belongs: the rest of its block, its
-page and the root are written anew, at most `block` rows and `page` + number of pages entries. Nothing waits to be
-merged, so no call costs much more than another.
+A transaction in order is appended to the last block, or begins a new one after `Limits.block` rows. A late one is put
+where it belongs: its block, and what follows in its page and in the root, are written anew, at most `Limits.full` rows
+and `page` + number of pages entries. A block has room for late ones beyond those that were appended, for to make two
+of a full one costs as much again. Nothing waits to be merged, so no call costs much more than another.
 
-What lies before the horizon is forgotten a bounded share at a time, as blocks are added; no answer depends on when.
+What lies before the horizon is forgotten a bounded share at a time: blocks as others are added, ids and texts as blocks
+fill up, at rows where nothing else is to be done. No answer depends on when.
 
 A card holds at most about `Limits.most` transactions. Beyond, it forgets its oldest although they are inside the
 retention: what a window then still covers is answered exactly, and every read with a window that reaches back beyond
@@ -52,7 +55,10 @@ KEY_TTL_MS = 40 * DAY_MS
 """Wall-clock life of a card's keys after its last recorded transaction, at least `TTL_REFRESH_MS`."""
 TTL_REFRESH_MS = 33 * DAY_MS
 
-HEAD_BYTES = 20
+TIME_BYTES = 6
+VALUES_BYTES = 14
+"""Amount and place."""
+HEAD_BYTES = TIME_BYTES + VALUES_BYTES
 SMALL_REF_BYTES = 2
 CODE_BYTES = 3
 SMALL_VERSION_BYTES = HEAD_BYTES + SMALL_REF_BYTES * len(STORED_TEXTS)
@@ -80,10 +86,10 @@ class Limits:
     Attributes:
         small: Transactions from which on a card is large.
         heap: Bytes of texts from which on it is; with the texts of one more transaction, below 2^16.
-        block: Rows of a block; at most 255.
+        block: Rows after which transactions in order begin a new block; at most 200.
         page: Blocks of a page.
         bucket: Bytes of a bucket of ids from which on there is one bucket more.
-        sweep: Buckets and texts looked at for forgotten ones whenever a block is added.
+        sweep: Buckets and texts looked at for forgotten ones, four times as a block fills up.
         most: Transactions that a card holds, give or take a block.
         digests: Transactions of a merchant's day whose digests stand in one field; the rest is spread over 256.
     """
@@ -93,9 +99,14 @@ class Limits:
     block: int = 48
     page: int = 16
     bucket: int = 1_000
-    sweep: int = 32
+    sweep: int = 6
     most: int = 131_072
     digests: int = 64
+
+    @property
+    def full(self) -> int:
+        """Rows at which a late transaction makes two of a block; at most 255, for a row's number is a byte."""
+        return self.block + max(self.block // 4, 1)
 
 
 def counted_texts(aggregates: Sequence[Aggregate]) -> list[str]:

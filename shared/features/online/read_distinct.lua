@@ -12,11 +12,11 @@ do
     end
     local n2, m2, i2 = n, m, i
     while missing > 0 and i2 > 0 and time(n2, m2, i2) > @EDGE@ do
-      local rows = row(n2, m2, 1, 0, i2 * @ROW@ - 1)
+      local codes = {unpack(sub('@CODE_FORMAT@', 1, i2 * @CODE_FORMAT_EACH@ + 1), times)}
       while i2 > 0 do
-        local code = unpack('<I3', rows, (i2 - 1) * @ROW@ + @ROW_OFFSET@ + 1)
+        local code = codes[i2]
         if sought[code] then
-          local at = unpack('<I6', times, i2 * 6 - 5)
+          local at = unpack('<I6', times, (i2 - 1) * @MOMENT@ + 1)
           @COUNT_MET@
           sought[code], missing = nil, missing - 1
           if missing == 0 then break end

@@ -32,7 +32,7 @@ end
 
 local function time(n, m, i)
   load(n, m)
-  return unpack('<I6', times, i * 6 - 5)
+  return unpack('<I6', times, (i - 1) * @MOMENT@ + 1)
 end
 
 -- The last record not after T, at or before a place: a place with row 0 when there is none.
@@ -62,12 +62,12 @@ function locate(T, n, m, i)
     if m == 1 and unpack('<I6', page) > T then return n, 1, 0 end
   end
   load(n, m)
-  low, high = 1, i or #times / 6
-  if unpack('<I6', times, high * 6 - 5) <= T then return n, m, high end
+  low, high = 1, i or #times / @MOMENT@
+  if unpack('<I6', times, (high - 1) * @MOMENT@ + 1) <= T then return n, m, high end
   high = high - 1
   while low < high do
     local middle = floor((low + high + 1) / 2)
-    if unpack('<I6', times, middle * 6 - 5) <= T then low = middle else high = middle - 1 end
+    if unpack('<I6', times, (middle - 1) * @MOMENT@ + 1) <= T then low = middle else high = middle - 1 end
   end
   return n, m, low
 end
@@ -84,7 +84,7 @@ local function previous(n, m, i)
     return 1, 1, 0
   end
   load(n, m)
-  return n, m, #times / 6
+  return n, m, #times / @MOMENT@
 end
 
 function row(n, m, i, from, upto)
@@ -197,9 +197,9 @@ end
 
 open(pages)
 load(pages, blocks)
-local known = unpack('<I6', times, #times - 5)
+local known = unpack('<I6', times, #times - @MOMENT@ + 1)
 append_row = t >= known
-if append_row then n, m, i = pages, blocks, #times / 6 else n, m, i = locate(t, pages, blocks, #times / 6) end
+if append_row then n, m, i = pages, blocks, #times / @MOMENT@ else n, m, i = locate(t, pages, blocks, #times / @MOMENT@) end
 cut_before = unpack('<I6', log, 6)
 local function horizon_of(newest)
   local remembered = newest - newest % DAY - RETENTION
@@ -220,7 +220,7 @@ if version then
       end
       open(pages)
       load(pages, blocks)
-      n, m, i = locate(t, pages, blocks, #times / 6)
+      n, m, i = locate(t, pages, blocks, #times / @MOMENT@)
     end
   else
     version = nil
@@ -236,7 +236,12 @@ else
   -- The transaction itself, where it was recorded before, and the record before it.
   local own_n, own_m, own_i, others_n, others_m, others_i = 0, 0, 0, n, m, i
   if status ~= 0 then
-    local own = sub(version, 7, 20)@CODES_OF_VERSION@
+    local values, codes = sub(version, 7, 20), ''@CODES_OF_VERSION@
+    local function is_own()
+      load(own_n, own_m)
+      return sub(times, (own_i - 1) * @MOMENT@ + 7, own_i * @MOMENT@) == codes
+        and row(own_n, own_m, own_i, 0, @VALUES@ - 1) == values
+    end
     own_n, own_m, own_i = n, m, i
     others_n, others_m, others_i = previous(n, m, i)
     if others_i > 0 and time(others_n, others_m, others_i) == t then
@@ -244,9 +249,9 @@ else
         own_n, own_m, own_i = previous(own_n, own_m, own_i)
       end
       -- Of a moment cut in two for want of room the numbers have moved.
-      if row(own_n, own_m, own_i, 0, @VALUES@ - 1) ~= own then own_n, own_m, own_i = n, m, i end
+      if not is_own() then own_n, own_m, own_i = n, m, i end
     end
-    while own_i > 0 and row(own_n, own_m, own_i, 0, @VALUES@ - 1) ~= own do
+    while own_i > 0 and not is_own() do
       own_n, own_m, own_i = previous(own_n, own_m, own_i)
     end
     if own_i == 0 then error('a transaction of ' .. prefix .. ' is known by its id and not among its records') end

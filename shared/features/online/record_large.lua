@@ -20,13 +20,27 @@ end
 @ENCODE@
 local item = sub(full, 1, 20)@CODES_OF_FULL@
 load(n, m)
-local number = unpack('<I4', page, m * @PAGE_ENTRY@ - @PAGE_ENTRY@ + 7)
+local number, count = unpack('<I4', page, m * @PAGE_ENTRY@ - @PAGE_ENTRY@ + 7), #times / @MOMENT@
 if append_row and i < @BLOCK@ then
   local sum, squares_hi, squares, night, largest, located = unpack('<@RUNNING@I6I1', last_row, @VALUES@ + 1)
-  local _, encoded = encode(
-    {item}, i, sum, squares_hi, squares, night, largest, located, located > 0 and unpack('<I6', times, located * 6 - 5))
-  call('APPEND', prefix .. ':t' .. number, sub(head, 1, 6))
+  local moment, encoded = encode({item}, i, sum, squares_hi, squares, night, largest, located,
+    located > 0 and unpack('<I6', times, (located - 1) * @MOMENT@ + 1))
+  call('APPEND', prefix .. ':t' .. number, moment)
   call('APPEND', prefix .. ':b' .. number, encoded)
 else
-  @GROW@
+  local grows = append_row or count == @FULL@
+  if append_row then
+    @ADD_BLOCK@
+  else
+    if grows then
+      @SPLIT_BLOCK@
+    end
+    @INSERT_ROW@
+  end
+  if grows then
+    @TRIM@
+  end
+end
+if count % @STRIDE@ == @STRIDE_REST@ then
+  @SWEEP@
 end

@@ -22,12 +22,18 @@ class Script(NamedTuple):
     """Where each aggregate's first limb stands among them."""
 
 
-def render(aggregates: Sequence[Aggregate], limits: Limits) -> Script:
-    """Render the script that records a transaction and reads these aggregates.
+def render(kept: Sequence[Aggregate], limits: Limits, asked: Sequence[Aggregate] | None = None) -> Script:
+    """Render the script that records a transaction and reads its aggregates.
+
+    Args:
+        kept: What can be read of the card: it decides what the keys hold.
+        limits: Sizes of what is kept.
+        asked: What the script reads; all that is kept, unless said.
 
     Raises:
         ValueError: An aggregate cannot be answered for large cards.
     """
+    aggregates = kept if asked is None else asked
     position, at = {}, 1
     for aggregate in aggregates:
         position[aggregate] = at
@@ -48,7 +54,7 @@ def render(aggregates: Sequence[Aggregate], limits: Limits) -> Script:
         "ADD_OWN_TEXTS": "\n".join(f"if {a.field} ~= 0 then {a.column} = {a.column} + 1 end" for a in counted),
         "REPLY_FORMAT": "d" * at,
         "REPLY": "".join(f", {variable}" for variable in replied),
-    } | large.pieces(aggregates, limits)
+    } | large.pieces(kept, limits, aggregates)
     small = {
         "PROMOTE": pieces["PROMOTE"],
         "RECORD": str(layout.SMALL_RECORD_BYTES),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from redis.exceptions import RedisError, ResponseError
+
 from shared.features import templates
 from shared.features.definition import DAY_MS
 from shared.features.online.layout import HEAD_BYTES
@@ -23,19 +25,19 @@ class Steps(Protocol):
     """Recording and reading packed transactions, in the order given.
 
     Attributes:
-        script: What it needs on the server.
+        scripts: What they need on the server.
     """
 
-    script: LuaScript
+    scripts: tuple[LuaScript, ...]
 
-    async def record_and_read(self, link: Link, calls: Sequence[Call]) -> list[FeatureRead]:
-        """Record transactions and make the features of each.
+    async def record_and_read(self, link: Link, calls: Sequence[Call]) -> list[FeatureRead | ResponseError]:
+        """Record transactions and make the features of each; what the store refused has its error instead.
 
         Raises:
             redis.exceptions.RedisError: The store did not answer; some transactions may have been recorded.
         """
 
-    async def record(self, link: Link, calls: Sequence[Call]) -> list[ReadStatus]:
+    async def record(self, link: Link, calls: Sequence[Call]) -> list[ReadStatus | ResponseError]:
         """The same without the features."""
 
 
@@ -44,20 +46,23 @@ class CardSteps:
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
-        self.script = LuaScript(wire.script.source)
+        self._reading, self._recording = LuaScript(wire.script.source), LuaScript(wire.recording.source)
+        self.scripts: tuple[LuaScript, ...] = (self._reading, self._recording)
 
-    async def record_and_read(self, link: Link, calls: Sequence[Call]) -> list[FeatureRead]:
+    async def record_and_read(self, link: Link, calls: Sequence[Call]) -> list[FeatureRead | ResponseError]:
         """See `Steps.record_and_read`."""
-        cards = await self._cards(link, calls)
-        return [self._wire.finish(card, ()) for card in cards]
+        replies = await attempt(link, _at_cards(self._reading, calls))
+        return [
+            reply if isinstance(reply, ResponseError) else self._wire.finish(self._wire.open(reply, call.subject), ())
+            for reply, call in zip(replies, calls, strict=True)
+        ]
 
-    async def record(self, link: Link, calls: Sequence[Call]) -> list[ReadStatus]:
+    async def record(self, link: Link, calls: Sequence[Call]) -> list[ReadStatus | ResponseError]:
         """See `Steps.record`."""
-        return [card.status for card in await self._cards(link, calls)]
-
-    async def _cards(self, link: Link, calls: Sequence[Call]) -> list[CardReply]:
-        replies = await exchange(link, [(self.script.digest, b"1", *call.command) for call in calls])
-        return [self._wire.open(reply, call.subject) for reply, call in zip(replies, calls, strict=True)]
+        return [
+            reply if isinstance(reply, ResponseError) else self._wire.status(reply)
+            for reply in await attempt(link, _at_cards(self._recording, calls))
+        ]
 
 
 class NodeSteps:
@@ -65,28 +70,36 @@ class NodeSteps:
 
     def __init__(self, wire: Wire, merchants: Merchants) -> None:
         self._wire = wire
-        pieces = {
-            "CARD": wire.script.source,
+        pieces = merchants.functions | {
             "CUT": str(CUT),
             "NUMBERS": str(wire.script.doubles * _DOUBLE_BYTES),
             "HEAD": str(HEAD_BYTES),
             "DIGEST_ARGUMENT": str(3 + len(STORED_TEXTS)),
         }
-        self.script = LuaScript(templates.render(__package__, "card_and_merchant.lua", pieces | merchants.functions))
+        self._reading = _rendered("card_and_merchant.lua", pieces | {"CARD": wire.script.source})
+        self._recording = _rendered("card_and_merchant_record.lua", pieces | {"CARD": wire.recording.source})
+        self.scripts: tuple[LuaScript, ...] = (self._reading, self._recording)
 
-    async def record_and_read(self, link: Link, calls: Sequence[Call]) -> list[FeatureRead]:
+    async def record_and_read(self, link: Link, calls: Sequence[Call]) -> list[FeatureRead | ResponseError]:
         """See `Steps.record_and_read`."""
         read = self._wire.read
-        replies = await exchange(link, [self._command(call) for call in calls])
-        return [read(reply, call.subject) for reply, call in zip(replies, calls, strict=True)]
+        replies = await attempt(link, [self._command(self._reading, call) for call in calls])
+        return [
+            reply if isinstance(reply, ResponseError) else read(reply, call.subject)
+            for reply, call in zip(replies, calls, strict=True)
+        ]
 
-    async def record(self, link: Link, calls: Sequence[Call]) -> list[ReadStatus]:
+    async def record(self, link: Link, calls: Sequence[Call]) -> list[ReadStatus | ResponseError]:
         """See `Steps.record`."""
-        return [self._wire.status(reply) for reply in await exchange(link, [self._command(call) for call in calls])]
+        return [
+            reply if isinstance(reply, ResponseError) else self._wire.status(reply)
+            for reply in await attempt(link, [self._command(self._recording, call) for call in calls])
+        ]
 
-    def _command(self, call: Call) -> Command:
+    @staticmethod
+    def _command(script: LuaScript, call: Call) -> Command:
         key, *arguments = call.command
-        return (self.script.digest, b"2", key, merchant_key(call.subject.merchant_id), *arguments, *recording(call))
+        return (script.digest, b"2", key, merchant_key(call.subject.merchant_id), *arguments, *recording(call))
 
 
 class ClusterSteps:
@@ -98,31 +111,44 @@ class ClusterSteps:
     def __init__(self, wire: Wire, merchants: Merchants) -> None:
         self._wire = wire
         self._merchants = merchants
-        self.script = LuaScript(wire.script.source)
+        self._reading, self._recording = LuaScript(wire.script.source), LuaScript(wire.recording.source)
+        self.scripts: tuple[LuaScript, ...] = (self._reading, self._recording)
 
-    async def record_and_read(self, link: Link, calls: Sequence[Call]) -> list[FeatureRead]:
+    async def record_and_read(self, link: Link, calls: Sequence[Call]) -> list[FeatureRead | ResponseError]:
         """See `Steps.record_and_read`."""
-        commands = self._at_cards(calls) + [self._merchants.read([call.subject]) for call in calls]
-        replies = await exchange(link, commands)
-        cards = self._opened(calls, replies[: len(calls)])
+        commands = _at_cards(self._reading, calls) + [self._merchants.read([call.subject]) for call in calls]
+        replies = await attempt(link, commands)
+        refused: dict[int, FeatureRead | ResponseError] = {
+            k % len(calls): reply for k, reply in enumerate(replies) if isinstance(reply, ResponseError)
+        }
+        answered = [k for k in range(len(calls)) if k not in refused]
+        reads = iter(
+            await self._reads(
+                link, [calls[k] for k in answered], [replies[k] for k in answered + [len(calls) + k for k in answered]]
+            )
+        )
+        return [refused[k] if k in refused else next(reads) for k in range(len(calls))]
+
+    async def _reads(self, link: Link, calls: Sequence[Call], replies: Sequence[bytes]) -> list[FeatureRead]:
+        """The features of calls from the replies of all their cards, then of all their merchants."""
+        if not calls:
+            return []
+        cards = [self._wire.open(reply, call.subject) for reply, call in zip(replies, calls, strict=False)]
         if self._one_by_one(cards):
             numbers = await self._in_turn(link, calls, cards)
         else:
             numbers = self._merchants.numbers(replies[len(calls) :])
-            await self._tell(link, calls, cards)
+            await self._tell(link, calls, [card.status for card in cards])
         return [self._wire.finish(card, merchant) for card, merchant in zip(cards, numbers, strict=True)]
 
-    async def record(self, link: Link, calls: Sequence[Call]) -> list[ReadStatus]:
+    async def record(self, link: Link, calls: Sequence[Call]) -> list[ReadStatus | ResponseError]:
         """See `Steps.record`."""
-        cards = self._opened(calls, await exchange(link, self._at_cards(calls)))
-        await self._tell(link, calls, cards)
-        return [card.status for card in cards]
-
-    def _at_cards(self, calls: Sequence[Call]) -> list[Command]:
-        return [(self.script.digest, b"1", *call.command) for call in calls]
-
-    def _opened(self, calls: Sequence[Call], replies: Sequence[bytes]) -> list[CardReply]:
-        return [self._wire.open(reply, call.subject) for reply, call in zip(replies, calls, strict=True)]
+        replies = await attempt(link, _at_cards(self._recording, calls))
+        taken = [k for k, reply in enumerate(replies) if not isinstance(reply, ResponseError)]
+        statuses = [self._wire.status(replies[k]) for k in taken]
+        await self._tell(link, [calls[k] for k in taken], statuses)
+        recorded = iter(statuses)
+        return [reply if isinstance(reply, ResponseError) else next(recorded) for reply in replies]
 
     def _one_by_one(self, cards: Sequence[CardReply]) -> bool:
         """Whether merchants have to be read once more, in turn with what they are told.
@@ -142,16 +168,29 @@ class ClusterSteps:
         for call, card in zip(calls, cards, strict=True):
             reads.append(len(commands))
             commands.append(self._merchants.read([card.subject]))
-            if _is_recorded(card):
+            if _is_recorded(call, card.status):
                 commands.append(self._merchants.record([call]))
         replies = await exchange(link, commands)
         return self._merchants.numbers([replies[position] for position in reads])
 
-    async def _tell(self, link: Link, calls: Sequence[Call], cards: Sequence[CardReply]) -> None:
+    async def _tell(self, link: Link, calls: Sequence[Call], statuses: Sequence[ReadStatus]) -> None:
         """Tell the merchants what their cards have recorded."""
-        recorded = [call for call, card in zip(calls, cards, strict=True) if _is_recorded(card)]
+        recorded = [call for call, status in zip(calls, statuses, strict=True) if _is_recorded(call, status)]
         if recorded:
             await exchange(link, [self._merchants.record([call]) for call in recorded])
+
+
+async def attempt(link: Link, commands: Sequence[Command]) -> list[Any]:
+    """One round trip; where the store refused a call, such as at a key of a wrong type, stands its error.
+
+    Raises:
+        redis.exceptions.RedisError: The store did not answer; some calls may have been carried out.
+    """
+    replies = await link.call(commands)
+    for reply in replies:
+        if isinstance(reply, RedisError) and not isinstance(reply, ResponseError):
+            raise reply
+    return replies
 
 
 async def exchange(link: Link, commands: Sequence[Command]) -> list[Any]:
@@ -167,6 +206,14 @@ async def exchange(link: Link, commands: Sequence[Command]) -> list[Any]:
     return replies
 
 
-def _is_recorded(card: CardReply) -> bool:
+def _at_cards(script: LuaScript, calls: Sequence[Call]) -> list[Command]:
+    return [(script.digest, b"1", *call.command) for call in calls]
+
+
+def _rendered(name: str, pieces: dict[str, str]) -> LuaScript:
+    return LuaScript(templates.render(__package__, name, pieces))
+
+
+def _is_recorded(call: Call, status: ReadStatus) -> bool:
     """Whether its merchant has to know the transaction: the card has it, and the merchant is known."""
-    return card.status in _RECORDED and bool(card.subject.merchant_id)
+    return status in _RECORDED and bool(call.subject.merchant_id)

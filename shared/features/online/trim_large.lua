@@ -1,4 +1,4 @@
--- Forget what lies before the horizon, a bounded share at a time: blocks, ids, counted and dated texts.
+-- Forget blocks that lie before the horizon, a bounded share at a time.
 open(pages)
 local held = before(pages, blocks, 0)
 open(1)
@@ -16,8 +16,8 @@ while dropped < @DROPS@ and (pages > 1 or gone + 1 < blocks) do
   if excess then
     -- More than the bound: the card forgets its oldest, and says so as long as a window would reach there.
     local forgotten = call('GET', prefix .. ':t' .. block)
-    limit = limit - #forgotten / 6
-    local last = unpack('<I6', forgotten, #forgotten - 5)
+    limit = limit - #forgotten / @MOMENT@
+    local last = unpack('<I6', forgotten, #forgotten - @MOMENT@ + 1)
     if last >= cut_before then cut_before = last + 1 end
   end
   call('DEL', prefix .. ':t' .. block, prefix .. ':b' .. block)
@@ -30,24 +30,11 @@ while dropped < @DROPS@ and (pages > 1 or gone + 1 < blocks) do
   end
 end
 if dropped > 0 then
-  save_root(sub(log, 1, 5) .. pack('<I6', cut_before) .. sub(log, 12))
-  open(1)
-  if gone > 0 then save_page(1, sub(page, gone * @PAGE_ENTRY@ + 1)) end
+  log = sub(log, 1, 5) .. pack('<I6', cut_before) .. sub(log, 12)
+  call('SET', prefix .. ':l', log, 'KEEPTTL')
+  if gone > 0 then
+    page = sub(page, gone * @PAGE_ENTRY@ + 1)
+    call('SET', prefix .. ':p' .. unpack('<I4', log, @ROOT_HEAD@ + 7), page, 'KEEPTTL')
+  end
   times_page = 0
 end
-
-local scanned = call('HSCAN', prefix .. ':k', call('HGET', prefix .. ':k', '#scan') or '0', 'COUNT', @SWEEP@)
-for k = 1, #scanned[2], 2 do
-  local field, known = scanned[2][k], scanned[2][k + 1]
-  local kind = byte(field)
-  if kind >= 48 and kind <= 57 then
-    if unpack('<I6', known, byte(known) + 2) < horizon then
-      local left = remember('', known)
-      if left == '' then call('HDEL', prefix .. ':k', field) else call('HSET', prefix .. ':k', field, left) end
-    end
-  elseif kind ~= 35 and #known > 3 and unpack('<I3', known, #known - 11) < horizon_day then
-    call('HDEL', prefix .. ':k', field)
-  end
-end
-call('HSET', prefix .. ':k', '#scan', scanned[1])
-@TRIM_COUNTED@

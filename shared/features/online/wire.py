@@ -137,10 +137,16 @@ class CardReply(NamedTuple):
 
 
 class Protocol:
-    """The script of a catalogue, and how its replies become features."""
+    """The script of a catalogue, and how its replies become features.
+
+    Attributes:
+        script: Records a transaction and reads its aggregates.
+        recording: The same without the aggregates: no window is looked at.
+    """
 
     def __init__(self, catalogue: Catalogue, limits: Limits) -> None:
         self.script = render(plan(catalogue), limits)
+        self.recording = render(plan(catalogue), limits, ())
         of_merchant = merchant_aggregates(merchant_windows(catalogue))
         self._merchant = {aggregate: self.script.doubles + k for k, aggregate in enumerate(of_merchant)}
         self._of_card = struct.Struct(f"<{self.script.doubles}d")

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from functions.feature_updater.composition import compose
 from functions.feature_updater.settings import UpdaterSettings
+from localstack.pump.kafka_batches import invocation
 from shared.contracts.transaction import Transaction
 from shared.features.catalogue import CATALOGUE, Catalogue
 from shared.features.kinds import count, mean, total
@@ -22,7 +23,6 @@ from shared.features.online.client import connect
 from shared.hosts.aws_kafka import KafkaTrigger
 from tests.benchmarks.streams.results import Results
 from tests.benchmarks.streams.traffic import WINDOWS_MS
-from tests.support.lambda_kafka import invocation
 
 BATCH = 2_000
 _KINDS = {"txn_count": count, "total_amount": total, "avg_amount": mean}

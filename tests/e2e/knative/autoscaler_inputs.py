@@ -112,9 +112,10 @@ def decided(spec: ScaleSpec, ticks: list[Tick]) -> list[int]:
     for number, tick in enumerate(ticks):
         decider._stable.value, decider._panic.value = tick.stable, tick.panic
         # Begin and end of a panic hang on when the autoscaler looked, which its metrics do not tell.
-        if tick.panicking and decider._panic_since is None:
-            decider._panic_since, decider._most_in_panic = float(number), int(tick.ready)
-        if not tick.panicking:
+        if tick.panicking:
+            decider._most_in_panic = max(decider._most_in_panic, int(tick.ready))
+            decider._panic_since = float(number)
+        else:
             decider._panic_since, decider._most_in_panic = None, 0
         decision = decider.decide(float(number), int(tick.ready))
         found.append(decision.desired)

@@ -40,7 +40,7 @@ async def test_replicas_rise_with_concurrency_and_fall_back_without_a_lost_reque
         load = Load(tiny.url + "/work?seconds=0.01")
         async with load.clients(16):
             await until(lambda: len(tiny.ready) == 4, 40)
-            await until(lambda: all(replica.connections > 1 for replica in tiny.ready), 40)
+            await until(lambda: all(replica.connections > 1 for replica in tiny.ready), 10)
         gentle = Load(tiny.url + "/work?seconds=0.2")
         async with gentle.clients(2):
             await until(lambda: len(tiny.replicas) == 1, 40)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from redis.asyncio import Redis, RedisCluster
+from redis.exceptions import ResponseError
 
 from shared.features.online import OnlineFeatures, ReadStatus
 from shared.features.online.client import connect
@@ -68,3 +69,17 @@ async def test_the_address_of_one_node_leads_to_the_cluster(cluster_port: int) -
 async def _size(port: int) -> int:
     async with Redis(port=port) as node:
         return int(await node.dbsize())
+
+
+async def test_a_key_of_a_wrong_type_harms_its_own_transactions_alone(cluster_port: int) -> None:
+    async with RedisCluster(host="127.0.0.1", port=cluster_port) as cluster:
+        await cluster.hset("f:{bad}:l", "not", "a string")
+        await cluster.hset("m:{odd}:s", "not", "a string")
+        features = OnlineFeatures(cluster)
+        some = [
+            Tx(f"wrong{k}", card, 1_790_000_000_000, 100, merchant)
+            for k, (card, merchant) in enumerate([("good", "m"), ("bad", "m"), ("fine", "odd"), ("good", "m")])
+        ]
+        reads = await features.record_and_read_each(some)
+        assert [isinstance(read, ResponseError) for read in reads] == [False, True, True, False]
+        assert [isinstance(read, ResponseError) for read in await features.record_each(some[:2])] == [False, True]

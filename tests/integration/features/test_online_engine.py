@@ -5,11 +5,12 @@ import asyncio
 import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
 
 from shared.batching import Batcher
 from shared.contracts.transaction import Transaction
 from shared.features.catalogue import CATALOGUE
-from shared.features.online import OnlineFeatures, ReadStatus
+from shared.features.online import FeatureRead, OnlineFeatures, ReadStatus
 from shared.features.online.layout import Limits
 from tests.support.features.oracle import DAY, Tx
 from tests.support.features.valkey import free_port
@@ -123,7 +124,7 @@ async def test_memory_is_bounded_by_what_is_remembered(redis: Redis, features: O
 
 async def test_memory_of_a_large_card_is_bounded_too(redis: Redis) -> None:
     async def size() -> int:
-        return sum([await redis.memory_usage(key) async for key in redis.scan_iter("f:*", count=1000)])
+        return sum([await redis.memory_usage(key, samples=0) async for key in redis.scan_iter("f:*", count=1000)])
 
     features = OnlineFeatures(redis, limits=Limits(small=40, block=16, page=4, bucket=500, sweep=16))
     stream = [
@@ -158,3 +159,22 @@ async def test_limbs_of_a_scan_are_carried(redis: Redis) -> None:
     assert values["total_amount_10m"] == 20_001 * amount > 2**53
     assert values["amount_zscore"] == 0.0
     await features.aclose()
+
+
+async def test_a_key_of_a_wrong_type_harms_its_own_transactions_alone(redis: Redis, features: OnlineFeatures) -> None:
+    await redis.hset("f:{bad}:l", "not", "a string")
+    await redis.set("m:{odd}:d", "not a hash")
+    some = [tx(1), tx(2, card_id="bad"), tx(3), tx(4, card_id="other", merchant_id="odd")]
+    first, wrong, second, told = await features.record_and_read_each(some)
+    assert isinstance(first, FeatureRead)
+    assert isinstance(second, FeatureRead)
+    assert second.values[CATALOGUE.names.index("txn_count_24h")] == 2
+    assert isinstance(wrong, ResponseError)
+    assert isinstance(told, ResponseError)
+    statuses = await features.record_each([tx(1), tx(2, card_id="bad")])
+    assert statuses[0] is ReadStatus.SEEN
+    assert isinstance(statuses[1], ResponseError)
+    with pytest.raises(ResponseError, match="WRONGTYPE"):
+        await features.record_and_read(some[:2])
+    with pytest.raises(ResponseError, match="WRONGTYPE"):
+        await features.record(some[:2])

@@ -60,6 +60,23 @@ async def test_long_streams(redis: Redis, seed: int, batch: int) -> None:
 
 
 @pytest.mark.parametrize("limits", LIMITS)
+async def test_what_is_recorded_unread_counts_in_later_reads(redis: Redis, limits: Limits) -> None:
+    stream = random_stream(5, 900, [f"card{k}" for k in range(5)])
+    wanted = expected(stream)
+    features = OnlineFeatures(redis, limits=limits)
+    recorded, reads = [], []
+    for number, one in enumerate(stream):
+        if number % 3:
+            [status] = await features.record([one])
+            recorded.append((number, status.name.lower()))
+        else:
+            reads += await online_answers(features, [one])
+    await features.aclose()
+    assert recorded == [(number, wanted[number][0]) for number in range(len(stream)) if number % 3]
+    assert mismatches(stream[::3], reads, wanted[::3]) == []
+
+
+@pytest.mark.parametrize("limits", LIMITS)
 @pytest.mark.parametrize(
     ("span_ms", "cities", "late"), [(HOUR, 300, 0.05), (DAY, 8, 0.05), (30 * DAY, 8, 0.5), (90 * DAY, 40, 0.05)]
 )

@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 from functions.feature_updater.composition import compose
 from functions.feature_updater.settings import UpdaterSettings
 from functions.feature_updater.updater import Updater
+from localstack.pump.kafka_batches import invocation
 from shared.contracts import cloudevents
 from shared.features.catalogue import CATALOGUE
 from shared.features.online import OnlineFeatures
@@ -23,7 +24,6 @@ from tests.support.features.checking import Answer, mismatches, online_answers
 from tests.support.features.events import event_of, in_the_past, of_the_contract
 from tests.support.features.indexed import IndexedOracle
 from tests.support.features.oracle import Tx
-from tests.support.lambda_kafka import invocation
 from tests.support.metrics import Change
 from tests.verification.worlds import TINY, cards_in_turn
 

@@ -68,6 +68,23 @@ def test_a_store_that_forgot_its_scripts_is_taught_again(scorer: FunctionProcess
     assert score(scorer, "taught", card_id="script")["degraded"] is False
 
 
+def test_a_card_whose_key_is_of_a_wrong_type_is_decided_from_its_request_and_the_others_as_ever(
+    scorer: FunctionProcess, store: Valkey
+) -> None:
+    with Redis.from_url(store.url) as client:
+        client.hset("f:{wrong}:l", "not", "a string")
+    before = scorer.metrics()
+    transactions = [
+        json.loads(body(transaction_id=f"w{n}", card_id=card)) for n, card in enumerate(["r", "wrong", "r"])
+    ]
+    answer = scorer.post("/v1/score/batch", json.dumps({"transactions": transactions}).encode())
+    assert [decision["degraded"] for decision in answer.json()["decisions"]] == [False, True, False]
+    assert score(scorer, "again", card_id="wrong")["degraded"] is True
+    assert score(scorer, "at once", card_id="r")["features"]["txn_count_10m"] == 3  # type: ignore[index]
+    refused = 'fraud_degraded_total{reason="store_refused"}'
+    assert scorer.metrics()[refused] - before.get(refused, 0) == 2
+
+
 def test_metrics_equal_the_requests_sent(scorer: FunctionProcess) -> None:
     before = scorer.metrics()
     verdicts: Counter[str] = Counter()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
+from redis.exceptions import ResponseError
+
 from shared.contracts.decision import FeatureValue
 from shared.contracts.label import Label
 from shared.contracts.transaction import Transaction
@@ -28,6 +30,7 @@ class FakeStore:
         before_answer: Called in the middle of a call.
         too_late: Ids to be answered as too late.
         cut: Ids to be answered as cut.
+        refused: Ids that the store answers with an error.
     """
 
     def __init__(self) -> None:
@@ -36,13 +39,14 @@ class FakeStore:
         self.before_answer: Callable[[], None] = lambda: None
         self.too_late: set[str] = set()
         self.cut: set[str] = set()
+        self.refused: set[str] = set()
         self.batches: list[list[Transaction]] = []
         self.calls = 0
         self.cards: dict[str, dict[str, Transaction]] = {}
         self.labels: list[Label] = []
         self._finishers = request_finishers(CATALOGUE)
 
-    async def record_and_read(self, transactions: Sequence[Transaction]) -> list[FeatureRead]:
+    async def record_and_read_each(self, transactions: Sequence[Transaction]) -> list[FeatureRead | ResponseError]:
         self.calls += 1
         if self.error is not None:
             raise self.error
@@ -52,7 +56,10 @@ class FakeStore:
             await asyncio.sleep(0)
         self.before_answer()
         self.batches.append(list(transactions))
-        return [self._read(transaction) for transaction in transactions]
+        return [
+            ResponseError("WRONGTYPE") if transaction.transaction_id in self.refused else self._read(transaction)
+            for transaction in transactions
+        ]
 
     async def label(self, labels: Sequence[Label]) -> list[LabelOutcome]:
         self.calls += 1
@@ -64,8 +71,9 @@ class FakeStore:
         self.labels += labels
         return outcomes
 
-    async def record(self, transactions: Sequence[Transaction]) -> list[ReadStatus]:
-        return [read.status for read in await self.record_and_read(transactions)]
+    async def record_each(self, transactions: Sequence[Transaction]) -> list[ReadStatus | ResponseError]:
+        reads = await self.record_and_read_each(transactions)
+        return [read if isinstance(read, ResponseError) else read.status for read in reads]
 
     def request_only_vector(self, transaction: Transaction) -> tuple[FeatureValue, ...]:
         subject = subject_of(transaction)

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from multiprocessing.synchronize import Barrier
 
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from functions.feature_updater.updater import Updater
 from shared.batching import Batcher
 from shared.features.catalogue import CATALOGUE
-from shared.features.online import FeatureRead, OnlineFeatures
+from shared.features.online import FeatureRead, OnlineFeatures, ReadStatus
 from shared.features.online.layout import Limits
 from tests.support.features.events import event_of
 from tests.support.features.linearizability import Operation
@@ -58,6 +59,14 @@ class Witness:
             values = dict(zip(CATALOGUE.names, read.values, strict=True))
             self.operations.append(Operation(self._client, _seen(tx), begin, end, (read.status.name.lower(), values)))
         return reads
+
+    async def record_each(self, transactions: Sequence[Tx]) -> list[ReadStatus | ResponseError]:
+        begin = time.monotonic_ns()
+        statuses = await self._features.record(transactions)  # type: ignore[arg-type]
+        end = time.monotonic_ns()
+        for tx, status in zip(transactions, statuses, strict=True):
+            self.operations.append(Operation(self._client, _seen(tx), begin, end, (status.name.lower(), None)))
+        return list(statuses)
 
 
 def _seen(tx: Tx) -> Tx:

@@ -20,13 +20,17 @@ _OF_THE_CARD = [feature.name for feature in CATALOGUE if feature.entity is not E
 
 @dataclass(frozen=True)
 class Operation:
-    """A transaction recorded and read, and when: both ends of the call on one clock of the machine."""
+    """A transaction recorded, and when: both ends of the call on one clock of the machine.
+
+    Attributes:
+        answer: Status and values read; no values of a call that only records.
+    """
 
     client: str
     tx: Tx
     begin_ns: int
     end_ns: int
-    answer: Answer
+    answer: Answer | tuple[str, None]
 
     def overlaps(self, other: Operation) -> bool:
         """Whether the two were under way at one moment."""
@@ -74,5 +78,7 @@ def _applied(known: tuple[Tx, ...], operation: Operation) -> tuple[Tx, ...] | No
     card = oracle.cards[operation.tx.card_id] = Card(list(known))
     status, values = oracle.record_and_read(operation.tx)
     got_status, got = operation.answer
-    right = status == got_status and values.keys() == got.keys() and all(same(got[n], values[n]) for n in _OF_THE_CARD)
+    right = status == got_status and (
+        got is None or (values.keys() == got.keys() and all(same(got[n], values[n]) for n in _OF_THE_CARD))
+    )
     return tuple(card.known) if right else None

@@ -69,9 +69,9 @@ async def test_an_outage_loses_nothing_within_the_bound_and_counts_what_is_beyon
     publisher = Publisher("unused:1", Outbox(tmp_path), producer=producer)  # type: ignore[arg-type]
     producer.away, producer.capacity = True, 100
     publisher.publish(events(130))
+    await until(lambda: sample("fraud_events_pending") == 100)
     assert publisher.pending == 100
     assert change.of("fraud_events_dropped_total", topic=DECISIONS) == 30
-    await until(lambda: sample("fraud_events_pending") == 100)
 
     producer.away = False
     await until(lambda: publisher.pending == 0)
@@ -80,6 +80,18 @@ async def test_an_outage_loses_nothing_within_the_bound_and_counts_what_is_beyon
     assert change.of("fraud_events_dropped_total", topic=DECISIONS) == 30
     publisher.close(1)
     assert files(tmp_path) == []
+
+
+async def test_the_client_gets_what_is_published_together_at_once_and_later(producer: FakeProducer) -> None:
+    publisher = Publisher("unused:1", producer=producer)  # type: ignore[arg-type]
+    producer.away = True
+    for number in range(3):
+        publisher.publish([(DECISIONS, event(number))])
+    assert (len(producer), publisher.pending) == (0, 3)
+    await until(lambda: len(producer) == 3)
+    assert publisher.pending == 3
+    publisher.publish([(DECISIONS, event(3))])
+    assert publisher.drain(0.01) == 4  # nothing is left behind when a process ends
 
 
 async def test_what_kafka_refuses_is_counted_and_not_kept(producer: FakeProducer, tmp_path: Path) -> None:
@@ -99,7 +111,7 @@ async def test_a_client_that_takes_nothing_any_more_stops_no_decision(producer: 
     publisher = Publisher("unused:1", Outbox(tmp_path), producer=producer)  # type: ignore[arg-type]
     producer.error = KafkaException(KafkaError(KafkaError._FATAL))
     publisher.publish(events(3))
-    assert publisher.pending == 0
+    await until(lambda: publisher.pending == 0)
     assert change.of("fraud_events_dropped_total", topic=DECISIONS) == 3
 
 

@@ -140,6 +140,19 @@ class TestStoreAway:
             with pytest.raises(ServiceAway):
                 await updater.handle(event())
 
+    async def test_what_the_store_refuses_comes_again_and_the_others_are_done(
+        self, updater: Updater, store: FakeStore
+    ) -> None:
+        change = Change()
+        store.refused = {"bad"}
+        events = [event(transaction_id=name) for name in ("a", "bad", "b")]
+        results = await asyncio.gather(*[updater.handle(one) for one in events], return_exceptions=True)
+        assert [type(result) for result in results] == [type(None), ServiceAway, type(None)]
+        assert len(store.batches) == 1
+        together = await run_together(updater.handle_together, events)
+        assert [one.outcome for one in together] == [Outcome.DONE, Outcome.RETRY, Outcome.DONE]
+        assert change.total("fraud_feature_updates_total") == 4
+
 
 class TestTogether:
     async def test_transactions_share_one_call_and_each_has_its_outcome(

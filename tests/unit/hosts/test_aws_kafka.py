@@ -9,7 +9,8 @@ import pytest
 
 from shared.contracts import cloudevents
 from shared.contracts.cloudevents import Event, PoisonEvent
-from shared.hosts.aws_kafka import ForeignEvent, KafkaTrigger, PoisonRecord, handle_batch
+from shared.hosts.aws_events import ForeignEvent
+from shared.hosts.aws_kafka import KafkaTrigger, PoisonRecord, handle_batch
 from shared.hosts.outcome import Handled, ServiceAway, run
 from tests.support.transactions import body
 
@@ -73,7 +74,7 @@ class Function:
 
     async def together(self, events: Sequence[Event]) -> list[Handled]:
         self.sizes.append(len(events))
-        if self.away:
+        if self.away & {event.id for event in events}:
             raise ServiceAway("redis is away")
         return [await run(self.handle, event) for event in events]
 
@@ -169,10 +170,19 @@ async def test_together_too_poison_is_put_aside_and_blocks_nothing(function: Fun
 
 
 async def test_together_a_service_that_is_away_makes_all_come_again(function: Function) -> None:
-    function.away = {"b"}
+    function.away = {"a", "b", "c"}
     answer = await function.run_together(*[lambda_record(event(name), 0, place) for place, name in enumerate("abc", 7)])
     identifier = {"partition": "fraud.transactions-0", "offset": 7}
     assert answer == {"batchItemFailures": [{"itemIdentifier": identifier}]}
+    assert function.sizes == [3, 1]
+
+
+async def test_together_one_event_that_fails_holds_up_only_those_after_it(function: Function) -> None:
+    function.away = {"c"}
+    answer = await function.run_together(*[lambda_record(event(name), 0, place) for place, name in enumerate("abcd")])
+    identifier = {"partition": "fraud.transactions-0", "offset": 2}
+    assert answer == {"batchItemFailures": [{"itemIdentifier": identifier}]}
+    assert function.handled == ["a", "b"]
 
 
 async def test_a_number_for_a_header_is_poison_not_so_many_zeros(function: Function) -> None:

@@ -27,8 +27,12 @@ from functions.train.job import JobOutcome
 from functions.train.request import TrainRequest, TrainResult
 from shared.bus import topics
 from shared.bus.publisher import Publisher
+from shared.contracts import cloudevents
+from shared.hosts.aws_events import ForeignEvent
+from shared.hosts.aws_kafka import is_kafka_batch
 from shared.hosts.job import JobOutcome as ScheduledOutcome
 from shared.hosts.job import JobRequest, RunJob
+from shared.registry.follower import CurrentModel
 from shared.runs.record import Trigger
 from tests.support.asgi import call
 from tests.support.events import Golden, agrees, golden
@@ -46,13 +50,17 @@ class Neighbours:
     store: FakeStore = field(default_factory=FakeStore)
     producer: FakeProducer = field(default_factory=FakeProducer)
     dead_letters: FakeProducer = field(default_factory=FakeProducer)
+    publisher: Publisher = field(init=False)
     trained: int = 0
     archived: list[str] = field(default_factory=list)
     ran: Counter[str] = field(default_factory=Counter)
 
+    def __post_init__(self) -> None:
+        self.publisher = Publisher("unused:1", producer=self.producer)  # type: ignore[arg-type]
+
     def check(self, expect: dict[str, Any]) -> None:
         """Compare the effect with what is expected."""
-        self.producer.flush(0)
+        self.publisher.drain(0)
         recorded = [name for card in self.store.cards.values() for name in card]
         assert recorded == expect.get("recorded", recorded)
         published: dict[str, list[str | None]] = {}
@@ -86,7 +94,7 @@ class Neighbours:
 def neighbours(monkeypatch: pytest.MonkeyPatch) -> Iterator[Neighbours]:
     """Entry modules that are loaded now compose their function with these neighbours."""
     neighbours = Neighbours()
-    publisher = Publisher("unused:1", producer=neighbours.producer)  # type: ignore[arg-type]
+    publisher = neighbours.publisher
     for composition, others in {
         functions.scorer.composition: {
             "features": neighbours.store,
@@ -179,6 +187,81 @@ def test_the_same_transaction_gets_the_same_decision_on_every_host(neighbours: N
             else:
                 bodies.add(module.lambda_handler(event.invocation, None)["body"])
     assert len(bodies) == 1
+
+
+class ArrivingModel(FakeModels):
+    """A follower whose first model is still under way when the first request comes."""
+
+    def __init__(self, arrives: bool) -> None:
+        super().__init__(None)
+        self.arrives = arrives
+
+    def wait(self, _timeout_s: float) -> CurrentModel:
+        assert self.started == 1
+        self.held = model() if self.arrives else None
+        return self.current
+
+
+@pytest.mark.parametrize(("arrives", "status"), [(True, 200), (False, 503)])
+@pytest.mark.usefixtures("event_loop_of_lambda", "neighbours")
+def test_the_first_request_of_a_cold_start_waits_for_the_model(
+    arrives: bool, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    composition = functions.scorer.composition
+    following = functools.partial(composition.compose, models=ArrivingModel(arrives))  # type: ignore[arg-type]
+    monkeypatch.setattr(composition, "compose", following)
+    [event] = [one.values[0] for one in golden("aws_lambda") if one.values[0].name == "aws_lambda/api_gateway_v2"]
+    assert load("scorer").lambda_handler(event.invocation, None)["statusCode"] == status
+
+
+FUNCTIONS = ("scorer", "feature_updater", "shadow_scorer", "train", "archiver", "drift", "promote")
+SCHEDULED = ("train", "archiver", "drift", "promote")
+TAKES_RECORDS = ("feature_updater", "shadow_scorer", "train")
+
+
+def strangers(*hosts: str) -> list[Any]:
+    """Each function with each payload that is not meant for it; one tick is as good as another."""
+    found = []
+    for parameter in golden(*hosts):
+        event = parameter.values[0]
+        ping = event.request.get("headers", {}).get("ce-type") == cloudevents.PING
+        ticks = SCHEDULED if ping or "schedule" in event.name else ()
+        found += [
+            pytest.param(function, event, id=f"{event.name} to {function}")
+            for function in FUNCTIONS
+            if function != event.function and function not in ticks
+        ]
+    return found
+
+
+@pytest.mark.parametrize(("function", "event"), strangers("http", "knative"))
+async def test_a_strangers_request_is_refused_with_a_reason(
+    function: str, event: Golden, neighbours: Neighbours
+) -> None:
+    app = functions_framework.aio.create_asgi_app(function, str(ROOT / "functions" / function / "main.py"))
+    request = event.request
+    answer = await call(app, request["method"], request["path"], headers=request["headers"], body=event.body)
+    assert 400 <= answer.status < 500, answer.body
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["detail"]
+    neighbours.check({"recorded": []})
+
+
+@pytest.mark.parametrize(("function", "event"), strangers("aws_lambda"))
+@pytest.mark.usefixtures("event_loop_of_lambda")
+def test_a_strangers_invocation_is_refused_with_a_reason(function: str, event: Golden, neighbours: Neighbours) -> None:
+    handler = load(function).lambda_handler
+    if is_kafka_batch(event.invocation) and function in TAKES_RECORDS:
+        # It may be what this function takes on another topic: each record is judged by itself.
+        assert handler(event.invocation, None) == {"batchItemFailures": []}
+        reasons = [dict(sent.headers)["ce_knativeerrordata"] for sent in neighbours.dead_letters.acknowledged]
+        assert len(reasons) == sum(len(records) for records in event.invocation["records"].values())
+        assert all(reasons)
+        neighbours.dead_letters.acknowledged.clear()
+    else:
+        with pytest.raises((ForeignEvent, RuntimeError), match=r"not an event of|unable to infer a handler"):
+            handler(event.invocation, None)
+    neighbours.check({"recorded": []})
 
 
 def test_every_function_has_payloads_of_both_kinds_of_host() -> None:

@@ -118,6 +118,40 @@ class TestStoreAway:
         assert change.total("fraud_degraded_total") == 6
 
 
+class TestStoreRefuses:
+    """One card's key is of a wrong type, say: the store answers, but not for this one."""
+
+    async def test_one_transaction_is_decided_from_itself_and_its_batch_as_ever(self, bench: Any) -> None:
+        change = Change()
+        bench.store.refused = {"tx-2"}
+        answers = await asyncio.gather(
+            *[bench.score("?details=true", transaction_id=f"tx-{number}", amount="1000.00") for number in range(4)]
+        )
+        assert [len(batch) for batch in bench.store.batches] == [4]
+        documents = [answer.json() for answer in answers]
+        assert [document["degraded"] for document in documents] == [False, False, True, False]
+        assert [document["model_version"] for document in documents] == ["1", "1", "1-request-only", "1"]
+        assert [document["features"]["txn_count_10m"] for document in documents] == [1, 2, None, 3]
+        alone = score_of({"amount": 100_000, "is_high_risk_merchant": 0})
+        assert documents[2]["score"] == pytest.approx(alone, abs=1e-6)
+        assert change.of("fraud_degraded_total", reason="store_refused") == 1
+        assert change.total("fraud_degraded_total") == 1
+        assert change.of("fraud_feature_reads_total", status="new") == 3
+        assert change.of("fraud_feature_reads_total", status="unread") == 1
+        assert change.of("fraud_predictions_total", decision="review", model_version="1-request-only") == 1
+        assert change.total("fraud_predictions_total") == 4
+        [event] = bench.events(topics.TRANSACTIONS)
+        assert event.subject == "tx-2"
+        decisions = {event.subject: record_from_event(event.data) for event in bench.events(topics.DECISIONS)}
+        assert [decisions[f"tx-{number}"].degraded for number in range(4)] == [False, False, True, False]
+        assert decisions["tx-2"].feature_status == "unread"
+
+    async def test_the_store_is_not_left_alone_for_it(self, bench: Any) -> None:
+        bench.store.refused = {"bad"}
+        assert (await bench.score(transaction_id="bad")).json()["degraded"] is True
+        assert (await bench.score(transaction_id="good")).json()["degraded"] is False
+
+
 class TestKafkaAway:
     async def test_decisions_go_on_and_their_events_arrive_later(self, bench: Any) -> None:
         bench.producer.away = True
@@ -132,6 +166,7 @@ class TestKafkaAway:
         bench.producer.away, bench.producer.capacity = True, 5
         for number in range(8):
             assert (await bench.score(transaction_id=f"tx-{number}")).status == 200
+        assert bench.publisher.drain(0) == 5
         assert change.of("fraud_events_dropped_total", topic=topics.DECISIONS) == 3
 
 
@@ -176,6 +211,21 @@ class TestUnforeseen:
             await bench.score()  # the host answers 500
         bench.store.before_answer = lambda: None
         assert (await bench.score()).status == 200
+
+    async def test_it_harms_none_of_its_batch(self, bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        read = bench.store.record_and_read_each
+
+        async def breaks(transactions: Any) -> Any:
+            if any(one.transaction_id == "tx-2" for one in transactions):
+                raise ValueError("a fault of the program")
+            return await read(transactions)
+
+        monkeypatch.setattr(bench.store, "record_and_read_each", breaks)
+        answers = await asyncio.gather(
+            *[bench.score(transaction_id=f"tx-{number}") for number in range(4)], return_exceptions=True
+        )
+        assert [getattr(answer, "status", type(answer)) for answer in answers] == [200, 200, ValueError, 200]
+        assert len(bench.events(topics.DECISIONS)) == 3
 
 
 class TestSwap:

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from shared.emulator.delivery import ping
+from shared.emulator.delivery.connection import Answer
 from shared.emulator.delivery.http_binding import HttpEvent
 from shared.emulator.delivery.metrics import DeliveryMetrics
 from shared.emulator.delivery.ping import PingSourceRunner
 from shared.emulator.delivery.plan import PingPlan, Sink
 from shared.emulator.delivery.retry import RetryPolicy, ping_verdict
-from shared.emulator.delivery.sender import Answer
 from shared.emulator.delivery.targets import Targets
 
 START = datetime(2026, 11, 23, 11, 59, 59, tzinfo=UTC)

@@ -1,0 +1,1 @@
+"""Init hooks of LocalStack."""
