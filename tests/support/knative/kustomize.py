@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 Resource = dict[str, Any]
-FIELDS = {"apiVersion", "kind", "namespace", "resources", "patches", "images"}
+FIELDS = {"apiVersion", "kind", "namespace", "resources", "patches", "images", "configMapGenerator", "generatorOptions"}
 
 
 class UnknownField(ValueError):
@@ -35,6 +35,11 @@ def build(folder: Path) -> list[Resource]:
     for name in kustomization["resources"]:
         path = folder / name
         resources += build(path) if path.is_dir() else documents(path)
+    if "configMapGenerator" in kustomization and kustomization.get("generatorOptions") != {
+        "disableNameSuffixHash": True
+    }:
+        raise UnknownField(f"{folder}: a generated name with a hash")
+    resources += [_config_map(one, folder) for one in kustomization.get("configMapGenerator", [])]
     for patch in kustomization.get("patches", []):
         resources = list(_patched(resources, patch, folder))
     images = {image["name"]: image for image in kustomization.get("images", [])}
@@ -49,6 +54,14 @@ def build(folder: Path) -> list[Resource]:
 def documents(file: Path) -> list[Resource]:
     """The resources of one file."""
     return [document for document in yaml.load_all(file.read_text(), yaml.CSafeLoader) if document]
+
+
+def _config_map(generated: dict[str, Any], folder: Path) -> Resource:
+    if unknown := generated.keys() - {"name", "namespace", "files"}:
+        raise UnknownField(f"{folder}: configMapGenerator: {', '.join(sorted(unknown))}")
+    metadata = {"name": generated["name"], "namespace": generated["namespace"]}
+    data = {Path(name).name: (folder / name).read_text() for name in generated["files"]}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
 
 
 def containers(resources: list[Resource]) -> Iterator[dict[str, Any]]:
