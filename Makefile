@@ -11,6 +11,7 @@ INSTALLED := $(VENV)/.installed
 MANIFESTS := knative/base
 COMPOSE := localstack/compose.yaml
 FUNCTIONS := scorer feature-updater shadow-scorer train archiver drift promote producer
+IMAGES := $(FUNCTIONS) dispatcher backing
 
 # The first Python that is new enough; PYTHON=... chooses another.
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
@@ -27,13 +28,15 @@ for bundle in "$${PIP_CERT:-}" /etc/ssl/certs/ca-certificates.crt; do \
 	if [ -n "$$bundle" ] && [ -f "$$bundle" ]; then export SSL_CERT_FILE="$${SSL_CERT_FILE:-$$bundle}"; fi; done
 endef
 
+export CONTEXT INGRESS LOAD_IMAGE HTTP_PORT PYTHON_IMAGE
+
 # Kafka's jars are fetched with the same certificates.
 ifdef SSL_CERT_FILE
 export REQUESTS_CA_BUNDLE ?= $(SSL_CERT_FILE)
 endif
 
 help: ## List what there is
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 17
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 21
 
 setup: $(INSTALLED) ## Make .venv with everything in it (needs Python 3.11 or newer, and a network)
 
@@ -103,6 +106,7 @@ check: $(INSTALLED) $(VENV)-sam/.installed ## Lint, format, types, manifests, te
 	$(BIN)/mypy
 	@$(BIN)/python -c 'import pathlib; from shared.emulator.manifests import load_manifests; \
 	load_manifests(pathlib.Path("$(MANIFESTS)")); print("$(MANIFESTS): every manifest can be honoured")'
+	$(BIN)/pytest -q tests/unit/knative
 	$(BIN)/cfn-lint template.yaml
 	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(VENV)-sam/bin/sam validate --lint --template-file template.yaml
 	@if docker compose version > /dev/null 2>&1; then docker compose --file $(COMPOSE) config --quiet; \
@@ -152,9 +156,40 @@ compose-up: ## Start the whole system in containers (needs Docker Compose); ends
 compose-down: ## Stop it (ARGS=--volumes removes its state)
 	docker compose --file $(COMPOSE) down $(ARGS)
 
-images: ## Build the container image of each function (needs a Docker engine)
-	@for function in $(FUNCTIONS); do \
-		docker build $(ARGS) --target "$$function" --tag "dev.local/fraud-$$function:1" .; done
+# The commit names an image's revision and its date. The classic builder serves too (DOCKER_BUILDKIT=0).
+define image_settings
+settings=(--label org.opencontainers.image.title=fraud-detection --label org.opencontainers.image.licenses=MIT \
+	--label org.opencontainers.image.revision="$$(git rev-parse HEAD)" \
+	--label org.opencontainers.image.created="$$(TZ=UTC0 git log -1 --format=%cd --date=iso-strict-local)"); \
+for name in SSL_CERT_FILE PIP_INDEX_URL UV_DEFAULT_INDEX FRAUD_MAVEN_REPOSITORY SOURCE_DATE_EPOCH PYTHON_IMAGE; do \
+	[ -z "$${!name:-}" ] || settings+=(--build-arg "$$name"); done
+endef
+
+images: ## Build the container images (needs a Docker engine; IMAGES="scorer train", ARGS=--network=host)
+	@docker info >/dev/null 2>&1 || { echo "make: the Docker engine does not answer" >&2; exit 1; }
+	@$(image_settings); for image in $(IMAGES); do \
+		docker build "$${settings[@]}" $(ARGS) --target "$$image" --tag "dev.local/fraud-$$image:1" .; done
+
+bench-images: $(INSTALLED) ## Measure the images: size over the base, container start to first decision
+	$(BIN)/python -m tests.e2e.images.bench $(ARGS)
+
+test-images: $(INSTALLED) ## Start each image read-only, as nobody, without a network, and ask it (after make images)
+	$(BIN)/pytest tests/e2e/images/verify_images.py $(ARGS)
+
+kind-up-fresh: ## New Kind cluster with Knative and the whole system in it (CONTEXT=name: your cluster instead)
+	@knative/scripts/up.sh fresh
+
+kind-up-fast: ## The same cluster again, with what has changed since (CONTEXT=name)
+	@knative/scripts/up.sh fast
+
+kind-autoscale-demo: $(INSTALLED) ## Open-loop load, replicas live and as a picture, a verdict (CONTEXT=, INGRESS=, RATE=1000)
+	$(BIN)/python -m tests.e2e.knative.autoscale $(if $(RATE),--rate $(RATE)) $(ARGS)
+
+kind-down: ## Remove the Kind cluster (CONTEXT=name: what is ours in your cluster)
+	@knative/scripts/down.sh
+
+verify-knative: $(INSTALLED) ## Check every promise on the cluster that runs (CONTEXT=, INGRESS=; 25 minutes)
+	$(BIN)/python -m tests.e2e.knative $(ARGS)
 
 verify-archiver: $(INSTALLED) ## Kill the archiver at 50 random moments under load, compare the lake event by event (5 minutes)
 	$(BIN)/python -m tests.e2e.verify_archiver $(ARGS)

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from functions.archiver.metrics import UNREAD
+from shared.bus.connection import connection
 from shared.hosts.outcome import ServiceAway
 from shared.lake.schema import Table
 
@@ -57,7 +58,7 @@ class TopicReader:
     def __init__(self, bootstrap_servers: str) -> None:
         self._consumer = Consumer(
             {
-                "bootstrap.servers": bootstrap_servers,
+                **connection(bootstrap_servers),
                 "group.id": GROUP,
                 "enable.auto.commit": False,
                 "enable.auto.offset.store": False,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from shared.backing.service import NotReady
+from shared.bus.connection import connection
 from shared.bus.topics import PARTITIONS, TOPICS
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class KafkaProbe:
 
             self._client = AdminClient(
                 {
-                    "bootstrap.servers": self._bootstrap_servers,
+                    **connection(self._bootstrap_servers),
                     "reconnect.backoff.ms": 50,
                     "reconnect.backoff.max.ms": 250,
                     "log_level": 0,  # a refused connection is an answer here, not news

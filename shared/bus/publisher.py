@@ -8,6 +8,7 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, KafkaException, Producer
 from prometheus_client import Counter, Gauge
 
+from shared.bus.connection import connection
 from shared.bus.outbox import Outbox, Record, Segment
 from shared.contracts import cloudevents
 from shared.contracts.cloudevents import Event
@@ -34,7 +35,7 @@ _RECOVER_SECONDS = 15.0
 def producer_settings(bootstrap_servers: str, buffer_events: int) -> dict[str, Any]:
     """Return the librdkafka settings of every producer here: idempotent, acknowledged by all, never timing out."""
     return {
-        "bootstrap.servers": bootstrap_servers,
+        **connection(bootstrap_servers),
         "enable.idempotence": True,
         "acks": "all",
         "compression.type": "lz4",

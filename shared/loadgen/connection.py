@@ -19,12 +19,14 @@ class Target:
         port: TCP port.
         path: Path and query.
         tls: Whether the connection is encrypted (https).
+        named: What an ingress knows the server by, where that is not its address.
     """
 
     host: str
     port: int
     path: str
     tls: bool
+    named: str | None = None
 
     @classmethod
     def parse(cls, url: str) -> Target:
@@ -43,6 +45,8 @@ class Target:
     @property
     def authority(self) -> str:
         """Value of the Host header."""
+        if self.named is not None:
+            return self.named
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
 

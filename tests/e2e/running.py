@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ class System:
 
     state: StackState
     http: urllib3.PoolManager
+    headers: Mapping[str, str] = field(default_factory=dict)  # that every request to the scorer needs
 
     @classmethod
     def find(cls, home: Path | None = None) -> System:
@@ -96,6 +97,17 @@ class System:
         finally:
             consumer.close()
 
+    def committed(self, group: str, topic: str) -> dict[int, int]:
+        """The offsets that a consumer group has committed."""
+        consumer = self._consumer(group)
+        try:
+            partitions = [
+                TopicPartition(topic, p) for p in consumer.list_topics(topic, timeout=10).topics[topic].partitions
+            ]
+            return {one.partition: max(0, one.offset) for one in consumer.committed(partitions, timeout=10)}
+        finally:
+            consumer.close()
+
     def records(self, topic: str, since: dict[int, int]) -> Iterator[Any]:
         """The records of a topic from the given offsets to its present end."""
         ends = self.end_offsets(topic)
@@ -113,11 +125,11 @@ class System:
         finally:
             consumer.close()
 
-    def _consumer(self) -> Consumer:
+    def _consumer(self, group: str | None = None) -> Consumer:
         return Consumer(
             {
                 "bootstrap.servers": self.state.kafka,
-                "group.id": f"verify-{os.getpid()}",
+                "group.id": group or f"verify-{os.getpid()}",
                 "enable.auto.commit": False,
                 "fetch.message.max.bytes": 2_000_000,
             }

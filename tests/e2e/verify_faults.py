@@ -53,6 +53,7 @@ class Switch:
         self.ledger = Ledger()
         self.stopping = asyncio.Event()
         self._url = f"{system.state.scorer_url}/v1/score"
+        self._headers = system.headers
         self._rate = rate
         self._random = random.Random(seed)
         self._run = f"{seed}-{time.time_ns() // 1_000_000:x}"
@@ -64,7 +65,9 @@ class Switch:
     async def run(self) -> None:
         started = time.monotonic()
         pending: set[asyncio.Task[None]] = set()
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as self._session:
+        async with aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(total=5), headers=self._headers
+        ) as self._session:
             number = 0
             while not self.stopping.is_set():
                 delay = started + number / self._rate - time.monotonic()
@@ -149,7 +152,7 @@ async def check_features(system: System, ledger: Ledger) -> int:
     cards = {transaction.card_id: transaction for transaction, _ in ledger.acknowledged}
     now = time.time_ns() // 1_000_000
     wrong = 0
-    async with aiohttp.ClientSession() as session:
+    async with aiohttp.ClientSession(headers=system.headers) as session:
         for card_id, sample in cards.items():
             probe = sample.to_wire() | {
                 "transaction_id": f"{sample.transaction_id}-probe",

@@ -42,6 +42,9 @@ def _arguments(command_line: list[str] | None) -> argparse.Namespace:
         help="requests in flight per consumer of a source (%(default)s)",
     )
     parser.add_argument(
+        "--kafka-only", action="store_true", help="leave the PingSources to somebody else, such as a cluster's own"
+    )
+    parser.add_argument(
         "--grace", type=float, default=10.0, help="seconds for requests in flight at SIGTERM (%(default)s)"
     )
     return parser.parse_args(command_line)
@@ -55,7 +58,7 @@ async def _run(arguments: argparse.Namespace) -> None:
             plan_kafka_source(source, manifests, bootstrap_servers, arguments.requests_per_consumer)
             for source in manifests.kafka_sources.values()
         ],
-        [plan_ping_source(source) for source in manifests.ping_sources.values()],
+        [] if arguments.kafka_only else [plan_ping_source(source) for source in manifests.ping_sources.values()],
         arguments.targets,
         arguments.home,
     )

@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+import urllib3
+
 from tests.e2e.hosts.host import Host, Reply
 from tests.e2e.hosts.stream import Recorded
 
@@ -36,15 +38,18 @@ class Answers(NamedTuple):
 def answers(host: Host, stream: Sequence[Recorded], progress: Callable[[int], None] = lambda _: None) -> Answers:
     """Send the stream, one request after the other.
 
-    An answer without the feature store (`degraded`) or for want of room (503) is what a host under load may give; the
-    request is asked again as any caller would, which changes no feature.
+    An answer without the feature store (`degraded`) or for want of room (503) is what a host under load may give, and a
+    connection to a deployed one may break; the request is asked again as any caller would, which changes no feature.
     """
     replies: list[Reply] = []
     again = 0
     for number, request in enumerate(stream, start=1):
         for _ in range(_MOST_TRIES):
-            reply = host.ask("POST", request.target, request.body, request.content_type)
-            if reply.status != 503 and b'"degraded":true' not in reply.body:
+            try:
+                reply = host.ask("POST", request.target, request.body, request.content_type)
+            except urllib3.exceptions.ProtocolError as error:
+                reply = Reply(0, "", str(error).encode())
+            if reply.status not in (0, 503) and b'"degraded":true' not in reply.body:
                 break
             again += 1
             time.sleep(_PAUSE_SECONDS)

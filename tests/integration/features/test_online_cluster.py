@@ -7,6 +7,7 @@ from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import ResponseError
 
 from shared.features.online import OnlineFeatures, ReadStatus
+from shared.features.online.client import connect
 from shared.features.online.layout import Limits
 from tests.support.features.checking import expected, mismatches, online_answers
 from tests.support.features.merchant_streams import random_merchant_stream
@@ -54,6 +55,14 @@ async def test_a_script_that_one_node_lost_is_loaded_again(cluster_port: int) ->
         features = OnlineFeatures(cluster)
         await cluster.execute_command("SCRIPT FLUSH", target_nodes=RedisCluster.PRIMARIES)
         reads = await features.record_and_read([Tx("t", f"flushed{k}", 1_790_000_000_000, 1) for k in range(20)])
+        assert {read.status for read in reads} == {ReadStatus.NEW}
+
+
+async def test_the_address_of_one_node_leads_to_the_cluster(cluster_port: int) -> None:
+    async with connect(f"redis+cluster://127.0.0.1:{cluster_port}") as cluster:
+        assert isinstance(cluster, RedisCluster)
+        features = OnlineFeatures(cluster)
+        reads = await features.record_and_read([Tx("t", f"addressed{k}", 1_790_000_000_000, 1) for k in range(20)])
         assert {read.status for read in reads} == {ReadStatus.NEW}
 
 

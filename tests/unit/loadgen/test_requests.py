@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -89,3 +90,8 @@ def test_target_refuses_what_is_no_http_address(url: str) -> None:
 @given(st.integers(1, 65535))
 def test_ipv6_authority_has_brackets(port: int) -> None:
     assert Target.parse(f"http://[::1]:{port}").authority == f"[::1]:{port}"
+
+
+def test_an_ingress_is_told_the_servers_name() -> None:
+    target = replace(Target.parse("http://127.0.0.1:31080/v1/score"), named="scorer.fraud.example.com")
+    assert fixed_request(target)() == b"GET /v1/score HTTP/1.1\r\nHost: scorer.fraud.example.com\r\n\r\n"

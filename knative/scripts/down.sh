@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Removes the Kind cluster; with CONTEXT, what up.sh has put into that cluster.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+need_tools
+if [ -z "$CONTEXT" ]; then
+  kind delete cluster --quiet --name "$CLUSTER"
+  say "Kind cluster $CLUSTER is gone"
+  exit
+fi
+kube delete namespace fraud --ignore-not-found >/dev/null
+kube delete -k "$ROOT/knative/volumes" --ignore-not-found >/dev/null
+kube -n default delete cm fraud-images --ignore-not-found >/dev/null
+say "what was in the namespace fraud is gone"
