@@ -24,9 +24,9 @@ def main() -> None:
     logs.configure("archiver")
     try:
         outputs = Work(ArchiverSettings(), LakeSettings()).run(Trigger.model_validate_json(sys.argv[1]))
-        result = Result(outputs=outputs, samples=metrics.samples())
+        result = Result(outputs=outputs, samples=metrics.CARRIED.samples())
     except (ServiceAway, LakeAway) as away:
-        result = Result(away=str(away))
+        result = Result(away=str(away), samples=metrics.CARRIED.samples())
     sys.stdout.write(result.model_dump_json())
     sys.stdout.flush()
     # Threads of the libraries may call into the interpreter while it is taken down, which aborts the process.

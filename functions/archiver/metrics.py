@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Final
 
 from prometheus_client import Counter, Gauge
+
+from shared.runs.metrics import RUN_METRICS
+from shared.telemetry.carried import Carried
 
 ROWS: Final = Counter("fraud_archive_rows_total", "Rows written to the lake.", ["table"])
 DUPLICATES: Final = Counter(
@@ -27,7 +29,7 @@ PARITY_UNDECIDABLE: Final = Counter(
     "fraud_feature_parity_undecidable_total", "Decisions that differ, with too many possible histories to try."
 )
 
-_ALL: Final[tuple[Counter | Gauge, ...]] = (
+CARRIED: Final = Carried(
     ROWS,
     DUPLICATES,
     POISON,
@@ -39,30 +41,5 @@ _ALL: Final[tuple[Counter | Gauge, ...]] = (
     PARITY_CHECKED,
     PARITY_MISMATCH,
     PARITY_UNDECIDABLE,
+    *RUN_METRICS,
 )
-
-Sample = tuple[str, dict[str, str], float]
-"""Name, labels, value."""
-
-
-def samples() -> list[Sample]:
-    """What this process has counted."""
-    return [
-        (one.name, one.labels, one.value)
-        for metric in _ALL
-        for family in metric.collect()
-        for one in family.samples
-        if not one.name.endswith("_created")
-    ]
-
-
-def add(counted: Iterable[Sample]) -> None:
-    """Add what another process has counted; a gauge takes its value."""
-    metrics = {family.name: metric for metric in _ALL for family in metric.describe()}
-    for name, labels, value in counted:
-        metric = metrics[name.removesuffix("_total")]
-        child = metric.labels(**labels) if labels else metric
-        if isinstance(child, Counter):
-            child.inc(value)
-        else:
-            child.set(value)

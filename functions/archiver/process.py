@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from functions.archiver import metrics
 from shared.hosts.outcome import ServiceAway
 from shared.runs.record import Trigger
+from shared.telemetry.carried import Sample
 
 Run: TypeAlias = Callable[[Trigger], dict[str, Any]]
 """Does one run and returns what came of it; raises `ServiceAway` when it must be asked for again."""
@@ -29,12 +30,12 @@ class Result(BaseModel):
     Attributes:
         away: Which service is away, if one is.
         outputs: What came of the run.
-        samples: Its metrics, see `metrics.samples`.
+        samples: Its metrics, see `metrics.CARRIED`.
     """
 
     away: str = ""
     outputs: dict[str, Any] = Field(default_factory=dict)
-    samples: list[metrics.Sample] = Field(default_factory=list)
+    samples: list[Sample] = Field(default_factory=list)
 
 
 def run_in_process(trigger: Trigger) -> dict[str, Any]:
@@ -52,7 +53,7 @@ def run_in_process(trigger: Trigger) -> dict[str, Any]:
     if ended.returncode:
         raise RunFailed(f"the run ended with status {ended.returncode}")
     result = Result.model_validate_json(ended.stdout)
+    metrics.CARRIED.add(result.samples)
     if result.away:
         raise ServiceAway(result.away)
-    metrics.add(result.samples)
     return result.outputs

@@ -22,8 +22,10 @@ from shared.contracts import cloudevents
 from shared.contracts.cloudevents import Event, PoisonEvent
 from shared.hosts.aws_events import require_schedule
 from shared.hosts.outcome import ServiceAway
+from shared.runs import metrics
 from shared.runs.record import Trigger
 from shared.telemetry import logs, tracing
+from shared.telemetry.carried import Sample
 
 _log = logging.getLogger(__name__)
 
@@ -55,11 +57,13 @@ class JobOutcome(BaseModel):
             it comes again).
         reason: Why it is not done.
         result: What came of it; a JSON object.
+        samples: What the process counted of its run.
     """
 
     kind: Literal["done", "refused", "missing"]
     reason: str = ""
     result: dict[str, Any] = Field(default_factory=dict)
+    samples: list[Sample] = Field(default_factory=list)
 
 
 Work = Callable[[JobRequest], JobOutcome]
@@ -114,6 +118,7 @@ def serve(service: str, work: Work, environment: Mapping[str, str]) -> None:
     os.nice(_NICENESS)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     outcome = work(JobRequest.model_validate_json(sys.argv[1]))
+    outcome.samples = metrics.CARRIED.samples()
     outcome_stream.write(outcome.model_dump_json())
     outcome_stream.close()
     logging.shutdown()
@@ -184,6 +189,7 @@ class ScheduledJob:
             raise ServiceAway("a run is under way already")
         async with self._running:
             outcome = await self._run_job(request)
+        metrics.CARRIED.add(outcome.samples)
         self._conclude(outcome)
         return outcome
 

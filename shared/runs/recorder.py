@@ -8,18 +8,13 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from prometheus_client import Counter, Gauge
-
 from shared.lake.errors import LakeAway
 from shared.runs.lease import LeaseTaken
+from shared.runs.metrics import LAST, MISSED, RUNS
 from shared.runs.record import Outcome, RunRecord, Trigger, new_run_id
 from shared.runs.store import RunStore
 
 _log = logging.getLogger(__name__)
-
-RUNS: Final = Counter("fraud_runs_total", "Runs that have ended.", ["function", "outcome"])
-MISSED: Final = Counter("fraud_runs_missed_total", "Runs of a schedule that did not happen.", ["function"])
-LAST: Final = Gauge("fraud_run_last_seconds", "When the last run ended, Unix time.", ["function", "outcome"])
 
 _LATE: Final = 1.5
 """A tick is missed when the last one is more than so many intervals ago: ticks come a little early and late."""

@@ -223,4 +223,6 @@ def test_a_run_is_recorded_and_counted(
         compose().invoke({})
     runs = list(RunStore(Objects(lake.settings, FOLDER)).latest("archiver"))
     assert [(run.outcome, run.trigger.kind) for run in runs] == [("failed", "schedule"), ("done", "schedule")]
+    counted = [change.of("fraud_runs_total", function="archiver", outcome=outcome) for outcome in ("failed", "done")]
+    assert counted == [1, 1]
     assert runs[1].outputs == outputs

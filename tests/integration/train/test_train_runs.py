@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from functions.train.composition import compose
 from functions.train.job import run
 from shared.cli import asking, rerun
 from shared.cli.output import CommandFailed
@@ -23,6 +24,7 @@ from shared.runs import lease, store
 from shared.runs.lease import Leases
 from shared.runs.record import RunRecord, Trigger
 from tests.support.lake.tables import own_lake
+from tests.support.metrics import Change
 from tests.support.registry.versions import register_version
 from tests.support.scoring.small_bundle import small_bundle
 from tests.support.servers import ROOT, FunctionProcess, until
@@ -86,6 +88,12 @@ def test_a_training_is_written_down_with_what_it_read_and_came_to(with_champion:
     assert first.outputs["registered"] == []
     assert (second.outcome, second.reason) == ("refused", refused.reason)
     assert second.trigger.request == {"insist": True}
+
+
+def test_the_function_shows_what_its_process_counted(with_champion: Lake) -> None:
+    change = Change()
+    compose().invoke({})
+    assert change.of("fraud_runs_total", function="train", outcome="skipped") == 1
 
 
 def test_a_bootstrap_names_its_data_and_versions(lake: Lake, mlflow_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
