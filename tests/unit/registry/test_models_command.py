@@ -1,16 +1,21 @@
-"""`fraud models` and `fraud train` as a user runs them, with registry and train function faked at the HTTP level."""
+"""`fraud models` and `fraud train` as a user runs them, with registry and train function faked at the HTTP level.
+
+The records of the function's runs are faked where they are read: they are kept in S3.
+"""
 
 import json
 import threading
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
-from shared.cli import models, train
+from shared.cli import asking, models, train
 from shared.cli.output import CommandFailed
 from shared.registry.client import API
+from shared.runs.record import RunRecord, Trigger
 
 TAGS = {
     "average_precision": "0.785",
@@ -26,6 +31,7 @@ class System:
     def __init__(self):
         self.versions = [self.version(1, "champion")]
         self.asked = []
+        self.runs = []
         self.train_status = 202
         system = self
 
@@ -42,8 +48,10 @@ class System:
             def do_POST(self):
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 system.asked.append((self.headers["ce-type"], body))
-                if system.train_status == 202 and body["bootstrap"]:
+                made = system.train_status == 202 and body.get("bootstrap", False)
+                if made:
                     system.versions.append(system.version(2, "challenger"))
+                system.runs.append(system.record(self.headers["ce-id"], [{"version": "2"}] if made else []))
                 self.answer(system.train_status, {"detail": "a training is running already"})
 
             def answer(self, status, document):
@@ -59,6 +67,20 @@ class System:
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.http.server_port}"
         threading.Thread(target=self.http.serve_forever, daemon=True).start()
+
+    @staticmethod
+    def record(event_id, registered):
+        now = datetime.now(UTC)
+        return RunRecord(
+            run_id="run",
+            function="train",
+            trigger=Trigger(kind="manual", id=event_id),
+            started=now,
+            deadline=now + timedelta(hours=1),
+            finished=now,
+            outcome="done" if registered else "skipped",
+            outputs={"registered": registered},
+        )
 
     @staticmethod
     def version(number, alias):
@@ -77,6 +99,7 @@ class System:
 def system(monkeypatch):
     made = System()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", made.url)
+    monkeypatch.setattr(asking, "_runs", lambda _function, _since: made.runs)
     yield made
     made.http.shutdown()
     made.http.server_close()
