@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import time
@@ -18,6 +19,9 @@ from confluent_kafka import Consumer, TopicPartition
 from shared.backing.pidfile import PidFile
 from shared.cli.stack_state import StackState, running_stack
 
+SILENT = logging.getLogger(f"{__name__}.client")
+"""Of Kafka clients that are to outlive their broker: what they log of it is no news."""
+SILENT.setLevel(logging.CRITICAL)
 FUNCTIONS = ("scorer", "feature-updater", "shadow-scorer")
 BACKING = ("kafka", "redis", "mlflow")
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import logging
 import random
 import sys
 import time
@@ -28,7 +27,7 @@ from shared.contracts import cloudevents
 from shared.contracts.cloudevents import Event
 from shared.contracts.transaction import Transaction
 from shared.telemetry.tracing import start_trace
-from tests.e2e.running import BACKING, FUNCTIONS, System
+from tests.e2e.running import BACKING, FUNCTIONS, SILENT, System
 from tests.support.features.oracle import Oracle, Tx
 
 TARGETS = (*FUNCTIONS, "delivery", *BACKING)
@@ -57,9 +56,7 @@ class Switch:
         self._rate = rate
         self._random = random.Random(seed)
         self._run = f"{seed}-{time.time_ns() // 1_000_000:x}"
-        self._producer = Producer(
-            producer_settings(system.state.kafka, 100_000), logger=logging.getLogger("librdkafka")
-        )
+        self._producer = Producer(producer_settings(system.state.kafka, 100_000), logger=SILENT)
         self._session: aiohttp.ClientSession
 
     async def run(self) -> None:

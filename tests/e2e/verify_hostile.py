@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import base64
-import logging
 import random
 import sys
 import time
@@ -21,7 +20,7 @@ from shared.bus import topics
 from shared.bus.publisher import producer_settings
 from shared.contracts import cloudevents
 from shared.contracts.cloudevents import Event
-from tests.e2e.running import System
+from tests.e2e.running import SILENT, System
 
 LARGE = 900_000
 RUN_HEADER = "verify-run"
@@ -79,7 +78,7 @@ def verify(count: int, seed: int) -> bool:
     chance = random.Random(seed)
     run = f"{seed}-{time.time_ns() // 1_000_000:x}"
     before = system.end_offsets(topics.DEAD_LETTERS)
-    producer = Producer(producer_settings(system.state.kafka, 100_000), logger=logging.getLogger("librdkafka"))
+    producer = Producer(producer_settings(system.state.kafka, 100_000), logger=SILENT)
     sent: Counter[str] = Counter()
     valid: Counter[str] = Counter()
     for number in range(count):
