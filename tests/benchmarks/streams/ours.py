@@ -11,6 +11,7 @@ from pathlib import Path
 
 from confluent_kafka import Consumer, TopicPartition
 from pydantic import SecretStr
+from redis.exceptions import ResponseError
 
 from functions.feature_updater.composition import compose
 from functions.feature_updater.settings import UpdaterSettings
@@ -47,7 +48,7 @@ class Noting:
         self._results = results
         self._positions = [features.catalogue.names.index(name) for name in NAMES]
 
-    async def record(self, transactions: Sequence[Transaction]) -> list[ReadStatus]:
+    async def record_each(self, transactions: Sequence[Transaction]) -> list[ReadStatus | ResponseError]:
         reads = await self._features.record_and_read(transactions)
         for one, read in zip(transactions, reads, strict=True):
             self._results.taken_in(one.card_id, one.event_time_ms)
