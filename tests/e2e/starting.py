@@ -19,7 +19,8 @@ _PORTS: Final = (
     "FRAUD_MLFLOW_PORT",
 )
 _FOREIGN: Final = ("AWS_", "FRAUD_HOME", "KAFKA_", "MLFLOW_", "REDIS_")
-_FRAUD: Final = (sys.executable, "-c", "from shared.cli.main import main; main()")
+FRAUD: Final = (sys.executable, "-c", "from shared.cli.main import main; main()")
+"""The command line, as a process."""
 
 
 def own_environment(home: Path) -> dict[str, str]:
@@ -41,5 +42,5 @@ def _free_ports() -> dict[str, str]:
 def fraud(environment: dict[str, str], *arguments: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
     """Run a command of the command line."""
     return subprocess.run(
-        [*_FRAUD, *arguments], env=environment, capture_output=True, text=True, timeout=seconds, check=False
+        [*FRAUD, *arguments], env=environment, capture_output=True, text=True, timeout=seconds, check=False
     )

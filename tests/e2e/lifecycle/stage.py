@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -23,18 +22,8 @@ from shared.cli.stack_settings import PROJECT
 from shared.registry.aliases import CHALLENGER, CHAMPION, AliasRegistry
 from shared.runs.record import RunRecord
 from tests.e2e.running import System
+from tests.e2e.starting import FRAUD, own_environment
 
-_PORTS: Final = (
-    "FRAUD_API_PORT",
-    "FRAUD_FUNCTIONS_PORT",
-    "FRAUD_ADMIN_PORT",
-    "FRAUD_KAFKA_PORT",
-    "FRAUD_REDIS_PORT",
-    "FRAUD_S3_PORT",
-    "FRAUD_MLFLOW_PORT",
-)
-_FOREIGN: Final = ("AWS_", "FRAUD_HOME", "KAFKA_", "MLFLOW_", "REDIS_")
-_FRAUD: Final = (sys.executable, "-c", "from shared.cli.main import main; main()")
 _CAUGHT_UP_SECONDS: Final = 300.0
 _MODEL: Final = "fraud"
 _TRIES: Final = 5
@@ -48,13 +37,6 @@ def without_schedules(target: Path) -> Path:
         documents = [one for one in yaml.safe_load_all(path.read_text()) if one["kind"] != "PingSource"]
         path.write_text(yaml.safe_dump_all(documents, sort_keys=False))
     return target
-
-
-def _free_ports() -> dict[str, str]:
-    """Return a port for each variable with room behind it: Kafka and the functions take the following ones too."""
-    with socket.create_server(("127.0.0.1", 0)) as opened:
-        base = 20_000 + opened.getsockname()[1] % 9_000
-    return {name: str(base + 20 * number) for number, name in enumerate(_PORTS)}
 
 
 class Stage:
@@ -120,14 +102,13 @@ def running(home: Path, settings: Mapping[str, str]) -> Iterator[Stage]:
     Raises:
         RuntimeError: It does not start.
     """
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
     manifests = {"FRAUD_MANIFESTS": str(without_schedules(home / "manifests"))}
-    environment = inherited | _free_ports() | dict(settings) | manifests | {"FRAUD_HOME": str(home)}
+    environment = own_environment(home) | dict(settings) | manifests
     os.environ["FRAUD_HOME"] = str(home)  # the runs' records are looked up in this process
     try:
-        up = subprocess.run([*_FRAUD, "up", "--no-traffic"], env=environment, text=True, check=False, stdout=sys.stderr)
+        up = subprocess.run([*FRAUD, "up", "--no-traffic"], env=environment, text=True, check=False, stdout=sys.stderr)
         if up.returncode:
             raise RuntimeError("the system did not start")
         yield Stage(home)
     finally:
-        subprocess.run([*_FRAUD, "down"], env=environment, capture_output=True, check=False)
+        subprocess.run([*FRAUD, "down"], env=environment, capture_output=True, check=False)
