@@ -168,10 +168,11 @@ COPY --from=code /app/functions/__init__.py functions/__init__.py
 COPY --from=code /app/functions/train functions/train
 ENV FUNCTION_TARGET=train FUNCTION_SOURCE=functions/train/main.py
 
-# The same functions for AWS Lambda: behind the runtime interface client instead of a server; /tmp alone is writable there.
+# The same functions for AWS Lambda: behind the runtime interface client instead of a server; /tmp alone is writable
+# there. Its Kafka triggers have no dead letter topic of their own: the functions write to it themselves.
 FROM build AS lambda-packages
 ARG SSL_CERT_FILE
-RUN uv pip install --target /opt/lambda --constraints requirements.lock awslambdaric
+RUN uv pip install --target /opt/lambda --constraints requirements.lock awslambdaric confluent-kafka
 
 FROM scorer AS scorer-lambda
 COPY --from=lambda-packages /opt/lambda /opt/lambda

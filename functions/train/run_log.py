@@ -27,7 +27,7 @@ from functions.train.model_card import model_card
 from functions.train.reference import ARTIFACT_PATH as REFERENCE_PATH
 from functions.train.reference import reference_sample
 from shared.contracts.event_time import to_rfc3339
-from shared.scoring.bundle import ARTIFACT_PATH
+from shared.scoring.manifest import ARTIFACT_PATH
 
 EXAMPLE_ROWS = 5
 LONGEST_TAG = 5_000

@@ -17,8 +17,8 @@ import orjson
 import urllib3
 
 from shared.registry.errors import RegistryUnavailable
-from shared.scoring.bundle import ARTIFACT_PATH
 from shared.scoring.errors import BundleError
+from shared.scoring.manifest import ARTIFACT_PATH
 
 API = "/api/2.0/mlflow"
 ARTIFACT_API = "/api/2.0/mlflow-artifacts/artifacts"

@@ -22,7 +22,6 @@ from shared.scoring.manifest import MAIN, REQUEST_ONLY, GoldenRows, Manifest, Mo
 from shared.scoring.policy import Policy
 from shared.scoring.predictor import Predictor
 
-ARTIFACT_PATH = "serving/bundle.zip"
 MANIFEST_MEMBER = "manifest.json"
 SCORE_TOLERANCE = 1e-6
 CONTRIBUTION_TOLERANCE = 1e-4

@@ -17,6 +17,7 @@ from shared.scoring.errors import BundleError
 from shared.scoring.policy import Policy
 
 FORMAT = 1
+ARTIFACT_PATH = "serving/bundle.zip"  # of a training run
 MAIN = "main"
 REQUEST_ONLY = "request_only"
 

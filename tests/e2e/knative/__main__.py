@@ -13,11 +13,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import yaml
 
-from tests.e2e.knative.autoscale import PICTURE, draw, say, scale
+from tests.e2e.knative.autoscale import keep, say, scale
 from tests.e2e.knative.cluster import ROOT, Cluster, Refused, add_options, chosen, until
 from tests.e2e.knative.kills import pods_killed
 from tests.e2e.knative.load import heading
@@ -103,8 +102,7 @@ def autoscale(cluster: Cluster, options: argparse.Namespace) -> bool:
     """The scorer scales from one to its most replicas and back, and fails no request."""
     heading()
     outcome = scale(cluster, options.rate, options.seconds, options.connections)
-    draw(outcome, Path(PICTURE), options.rate)
-    print(f"picture: {PICTURE}")
+    keep(outcome, options.rate)
     return say(outcome, options.replicas)
 
 

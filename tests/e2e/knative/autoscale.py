@@ -14,14 +14,16 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import orjson
 from matplotlib.figure import Figure
 
 from shared.loadgen.recorder import Second
 from shared.loadgen.report import LoadReport
 from shared.loadgen.run import run
-from tests.e2e.knative.autoscaler_inputs import AutoscalerWatch, disagreements
+from tests.e2e.knative.autoscaler_inputs import AutoscalerWatch
 from tests.e2e.knative.cluster import Cluster, add_options, chosen
 from tests.e2e.knative.load import SCORER, heading, plan, send
+from tests.support.knative.autoscaling import Trace, disagreements, told
 
 FALL_BACK_SECONDS = 300
 PICTURE = Path(".fraud") / "autoscale.png"
@@ -35,8 +37,7 @@ class Outcome:
     most: int
     back_after: float | None
     replicas: list[tuple[float, int]]
-    ticks: int
-    disagreed: list[str]
+    autoscaler: Trace
 
     @property
     def worst(self) -> Second:
@@ -44,7 +45,7 @@ class Outcome:
         return max(self.report.timeline, key=lambda second: second.p99_ms or 0.0)
 
     def verdict(self, wanted: int) -> list[str]:
-        """What was promised and not kept. The autoscaler's figures are told: several change between two readings."""
+        """What was promised and not kept."""
         broken = []
         if self.report.failed:
             broken.append(f"{self.report.failed} requests failed: {self.report.failures} {self.report.statuses}")
@@ -52,7 +53,7 @@ class Outcome:
             broken.append(f"{self.most} replicas at most, not {wanted}")
         if self.back_after is None:
             broken.append(f"not back to one replica within {FALL_BACK_SECONDS} s")
-        return broken
+        return broken + disagreements(self.autoscaler)
 
 
 def scale(cluster: Cluster, rate: float, seconds: float, connections: int) -> Outcome:
@@ -73,14 +74,24 @@ def scale(cluster: Cluster, rate: float, seconds: float, connections: int) -> Ou
                 back_after = time.monotonic() - ended
                 break
             time.sleep(1)
-    found = disagreements(watch.ticks, cluster.service(SCORER))
+    template = cluster.service(SCORER)["spec"]["template"]
+    limit = template["spec"].get("containerConcurrency", 0)
+    trace = Trace(template["metadata"]["annotations"], limit, watch.readings)
     most = max((count for _, count in replicas), default=0)
-    return Outcome(report, most, back_after, replicas, len(watch.ticks), found)
+    return Outcome(report, most, back_after, replicas, trace)
+
+
+def keep(outcome: Outcome, rate: float, file: Path = PICTURE) -> None:
+    """Write the picture and, beside it, the autoscaler's decisions, which a unit test can replay."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    draw(outcome, file, rate)
+    decisions = file.with_suffix(".json")
+    decisions.write_bytes(orjson.dumps(outcome.autoscaler))
+    print(f"picture: {file}, the autoscaler's decisions: {decisions}")
 
 
 def draw(outcome: Outcome, file: Path, rate: float) -> None:
     """Replicas over time above the 99th percentile of each second."""
-    file.parent.mkdir(parents=True, exist_ok=True)
     figure = Figure(figsize=(9, 5.5), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True)
     end = max(outcome.report.seconds, *(second for second, _ in outcome.replicas)) + 5
@@ -114,9 +125,9 @@ def say(outcome: Outcome, wanted: int) -> bool:
     print("ready replicas: " + ", ".join(f"{second:g} s: {count}" for second, count in outcome.replicas))
     if outcome.back_after is not None:
         print(f"back to one replica {outcome.back_after:.0f} s after the load")
-    print(
-        f"autoscaler: {outcome.ticks} of its decisions seen, {len(outcome.disagreed)} that the emulator would not make"
-    )
+    seen = sum(map(len, told(outcome.autoscaler.readings).values()))
+    differ = len(disagreements(outcome.autoscaler))
+    print(f"autoscaler: {seen} of its decisions seen, {differ} that the emulator would not make")
     broken = outcome.verdict(wanted)
     for line in broken:
         print(f"NOT KEPT: {line}")
@@ -137,8 +148,7 @@ def main() -> int:
     with chosen(options).watched() as cluster:
         heading()
         outcome = scale(cluster, options.rate, options.seconds, options.connections)
-        draw(outcome, options.picture, options.rate)
-        print(f"picture: {options.picture}")
+        keep(outcome, options.rate, options.picture)
         return 0 if say(outcome, options.replicas) else 1
 
 
