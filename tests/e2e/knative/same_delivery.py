@@ -1,0 +1,325 @@
+"""The same events delivered by the cluster and by the emulator, compared event by event.
+
+The cluster's deliverers are a Broker with a Trigger and an InMemoryChannel with a Subscription, the emulator's is its
+dispatcher with a KafkaSource of the same delivery block over a topic in the cluster's Kafka; all post to one receiver in
+a pod, which answers as each event asks (`receiver.py`). Equal must be: what each attempt was answered, and so which
+answers are retried and how often; the verdict; the waits, within `TOLERANCE_SECONDS`; the dead letters with their error
+attributes; the headers and the body that the receiver saw. These differences are Knative's own and are not counted:
+
+- Waits: a channel counts retries from 0 (`RetryConfigFromDeliverySpec` in knative.dev/eventing v0.42,
+  pkg/kncloudevents/retries.go, called by go-retryablehttp), a KafkaSource from 1 (`computeRetryPolicy` in
+  eventing-kafka-broker, WebClientCloudEventSender). Its n-th wait is compared with the channel's one after that.
+- A Broker's dead letter of an event without answer has no error attributes: they come from its filter's answer
+  (`dispatchExecutionInfoTransformers` in pkg/kncloudevents/event_dispatcher.go). A Channel's has them, and so has the
+  emulator's; a KafkaSource would name the destination alone (`errorTransform`, RecordDispatcherImpl).
+- Without an answer the words of `knativeerrordata` are each client's own behind `dispatch error: `.
+- A Broker adds the attribute `knativearrivaltime` (pkg/broker/ingress), and each HTTP client its `HOP_HEADERS`.
+- Order: a channel delivers everything at once. Only the emulator is asked to keep the order of an ordered source.
+"""
+
+from __future__ import annotations
+
+import base64
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import pairwise, product
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import urllib3
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from shared.backing.ports import free_ports
+from tests.e2e.knative.cluster import KAFKA_PORT, Cluster, Object, Refused, until
+from tests.e2e.knative.same_pods import SPACE, apply, own_namespace, receiver
+from tests.support.delivery.dispatcher import DispatcherProcess, kafka_sink, kafka_source, service
+
+DELIVERERS = ("broker", "channel", "emulator")
+DATA = b'{"n": 1}'
+POLICIES = ("linear", "exponential")
+RETRIES = 3
+DELAY_SECONDS, TIMEOUT_SECONDS = 0.4, 1.0
+TOLERANCE_SECONDS = 0.35
+STATUSES = (
+    "200", "202", "500-500-200", "404-200", "408-200", "409-200", "429-200", "300", "400", "413", "422", "425",
+    "501-200", "503", "silent-200", "silent", "503-429-200/5",
+)  # fmt: skip
+"""What the events ask to be answered, and behind the slash the Retry-After."""
+ORDERED = ("500-500-200", "200", "503", "200")
+HOP_HEADERS = frozenset(("host", "content-length", "user-agent", "accept-encoding", "traceparent"))
+ERRORS = ("ce-knativeerrorcode", "ce-knativeerrordest", "ce-knativeerrordata")
+PATIENCE_SECONDS, QUIET_SECONDS = 60.0, 3.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one event; `waits` from an answer, or the end of the timeout, to the next attempt."""
+
+    answers: list[str]
+    waits: list[float]
+    headers: dict[str, str]
+    body: str
+    dead: dict[str, str] | None
+
+
+def compare_delivery(cluster: Cluster) -> bool:
+    """Deliver, print, compare; returns whether nothing differed. Nothing is compared where there is no channel."""
+    if not cluster.knows("messaging.knative.dev", "v1", "InMemoryChannel"):
+        print("delivery: LEFT OUT, this cluster has no InMemoryChannel and so no Broker over one")
+        return True
+    with own_namespace(cluster), receiver(cluster) as address:
+        apply(cluster, *_senders())
+        kinds = "brokers.eventing,triggers.eventing,inmemorychannels.messaging,subscriptions.messaging"
+        cluster.kubectl("-n", SPACE, "wait", "--for=condition=Ready", "--timeout=90s", kinds, "--all")
+        with _emulated(cluster, address) as (publish, dead_letters):
+            for number, statuses in enumerate(ORDERED):
+                publish("ordered", statuses, f"{number}:{statuses}")
+            with _posting(cluster) as post:
+                for policy, statuses in product(POLICIES, STATUSES):
+                    publish(policy, statuses, statuses)
+                    post(policy, statuses)
+
+            def settled() -> bool:
+                attempts = _attempts(address)
+                known = {(one["path"], one["event"]) for one in attempts if one["status"] < "300"} | dead_letters().keys()
+                wanted = {(_path(*which[:2]), which[2]) for which in product(DELIVERERS, POLICIES, STATUSES)}
+                return wanted <= {(path.removeprefix("/dead"), event) for path, event in known}
+
+            until(settled, PATIENCE_SECONDS, "every event to be delivered or a dead letter")
+            time.sleep(QUIET_SECONDS)  # for an attempt that should not be
+            attempts, letters = _attempts(address), dead_letters()
+    for one in attempts:
+        if one["path"].startswith("/dead/"):
+            letters[one["path"].removeprefix("/dead"), one["event"]] = one["headers"]
+    differences = _out_of_order(attempts)
+    print(f"{'event':<24} {'deliverer':<10} {'verdict':<10} {'code':<5} {'answers':<28} waits, s")
+    for policy, statuses in product(POLICIES, STATUSES):
+        found = {name: _outcome(attempts, letters, _path(name, policy), statuses) for name in DELIVERERS}
+        for name, outcome in found.items():
+            _show(f"{policy} {statuses}", name, outcome)
+        for name in DELIVERERS[:-1]:
+            told = _differences(name, found[name], found["emulator"])
+            differences += [f"{policy} {statuses}, {name} and emulator: {difference}" for difference in told]
+    for difference in differences:
+        print(f"DIFFERS: {difference}")
+    print(f"delivery: {len(POLICIES) * len(STATUSES)} events by each of {', '.join(DELIVERERS)}: "
+          f"{len(differences)} differences")  # fmt: skip
+    return not differences
+
+
+def _path(deliverer: str, policy: str) -> str:
+    return f"/{deliverer}/{policy}"
+
+
+def _attempts(address: str) -> list[Object]:
+    return list(urllib3.request("GET", address, timeout=10.0).json())
+
+
+def _delivery(policy: str) -> Object:
+    delay, timeout = f"PT{DELAY_SECONDS}S", f"PT{TIMEOUT_SECONDS:g}S"
+    return {"retry": RETRIES, "backoffPolicy": policy, "backoffDelay": delay, "timeout": timeout}
+
+
+def _senders() -> list[Object]:
+    """For each policy a Broker with a Trigger and a channel with a Subscription."""
+    objects = []
+    for policy in POLICIES:
+
+        def made(version: str, kind: str, policy: str = policy, **spec: Any) -> Object:
+            metadata: Object = {"name": policy, "namespace": SPACE}
+            if kind == "Broker":
+                metadata["annotations"] = {"eventing.knative.dev/broker.class": "MTChannelBasedBroker"}
+            return {"apiVersion": version, "kind": kind, "metadata": metadata, "spec": spec}
+
+        def ends(deliverer: str, policy: str = policy) -> Object:
+            service = {"apiVersion": "v1", "kind": "Service", "name": "receiver"}
+            dead = {"ref": service, "uri": f"/dead{_path(deliverer, policy)}"}
+            return {
+                "subscriber": {"ref": service, "uri": _path(deliverer, policy)},
+                "delivery": _delivery(policy) | {"deadLetterSink": dead},
+            }
+
+        channel = {"apiVersion": "messaging.knative.dev/v1", "kind": "InMemoryChannel", "name": policy}
+        objects += [
+            made("eventing.knative.dev/v1", "Broker"),
+            made("eventing.knative.dev/v1", "Trigger", broker=policy, **ends("broker")),
+            made("messaging.knative.dev/v1", "InMemoryChannel"),
+            made("messaging.knative.dev/v1", "Subscription", channel=channel, **ends("channel")),
+        ]
+    return objects
+
+
+def _attributes(statuses: str, event: str) -> dict[str, str]:
+    wanted, _, retry_after = statuses.partition("/")
+    attributes = {"specversion": "1.0", "id": event, "type": "dev.fraud.same", "source": "/same", "subject": "card-1"}
+    attributes |= {"time": "2026-01-15T12:30:45.25Z", "statuses": wanted}
+    return attributes | ({"retryafter": retry_after} if retry_after else {})
+
+
+@contextmanager
+def _posting(cluster: Cluster) -> Iterator[Callable[[str, str], None]]:
+    """Hand events to the cluster's Brokers and channels."""
+    system = "knative-eventing"
+    with (
+        cluster.forwarded("svc/broker-ingress", 80, namespace=system) as broker,
+        cluster.forwarded("svc/imc-dispatcher", 80, namespace=system) as channel,
+        urllib3.PoolManager(timeout=10.0, retries=False) as http,
+    ):
+
+        def post(policy: str, statuses: str) -> None:
+            headers = {f"ce-{name}": value for name, value in _attributes(statuses, statuses).items()}
+            headers["content-type"] = "application/json"
+            for port, host, path in (
+                (broker, f"broker-ingress.{system}.svc.cluster.local", f"/{SPACE}/{policy}"),
+                (channel, f"{policy}-kn-channel.{SPACE}.svc.cluster.local", "/"),
+            ):
+                answer = http.request("POST", f"http://127.0.0.1:{port}{path}", body=DATA, headers=headers | {"host": host})
+                if answer.status != 202:
+                    raise Refused(f"{host}{path} answered {statuses} with {answer.status}: {answer.data!r}")
+
+        yield post
+
+
+@contextmanager
+def _emulated(
+    cluster: Cluster, address: str
+) -> Iterator[tuple[Callable[[str, str, str], None], Callable[[], dict[tuple[str, str], dict[str, str]]]]]:
+    """Run the emulator's dispatcher over topics of its own; gives how to publish, and its dead letters."""
+    mark = f"same-{time.time_ns():x}"
+    dead = f"{mark}.dead"
+    topics = {policy: f"{mark}.{policy}" for policy in (*POLICIES, "ordered")}
+    sources = []
+    for policy, topic in topics.items():
+        ordered = policy == "ordered"
+        delivery = _delivery("linear" if ordered else policy)
+        sink = {"ref": {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": "receiver"}}
+        source = kafka_source(
+            policy, topic, consumerGroup=topic, ordering="ordered" if ordered else "unordered",
+            sink=sink | {"uri": _path("emulator", policy)}, delivery=None,
+        )  # fmt: skip
+        source["spec"]["delivery"] |= delivery
+        source["metadata"]["namespace"] = SPACE
+        sources.append(source)
+    with ExitStack() as stack:
+        stack.enter_context(cluster.forwarded("svc/kafka", KAFKA_PORT, KAFKA_PORT))
+        broker = f"127.0.0.1:{KAFKA_PORT}"
+        admin = AdminClient({"bootstrap.servers": broker})
+        for made in admin.create_topics([NewTopic(name, 1) for name in (*topics.values(), dead)]).values():
+            made.result(30)
+        stack.callback(_remove, admin, [*topics.values(), dead], [*topics.values()])
+        home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        objects = (service("receiver"), kafka_sink(dead), *sources)
+        [port] = free_ports(1)
+        stack.enter_context(DispatcherProcess(home, port, broker, {"receiver": address}, *objects))
+        producer = Producer({"bootstrap.servers": broker})
+
+        def publish(policy: str, statuses: str, event: str) -> None:
+            headers = {f"ce_{name}": value.encode() for name, value in _attributes(statuses, event).items()}
+            producer.produce(topics[policy], DATA, headers=headers | {"content-type": b"application/json"})
+            producer.flush(10)
+
+        def dead_letters() -> dict[tuple[str, str], dict[str, str]]:
+            letters = {}
+            for record in _read(broker, dead):
+                named = {name.replace("ce_", "ce-", 1): value.decode() for name, value in record.headers() or ()}
+                letters[_path("emulator", named["ce-originalsource"]), named["ce-id"]] = named
+            return letters
+
+        yield publish, dead_letters
+
+
+def _read(broker: str, topic: str) -> list[Any]:
+    consumer = Consumer({"bootstrap.servers": broker, "group.id": topic, "enable.auto.commit": False})
+    try:
+        consumer.assign([TopicPartition(topic, 0, 0)])
+        end = consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=10)[1]
+        found: list[Any] = []
+        while len(found) < end:
+            found += [one for one in consumer.consume(100, 0.2) if one.error() is None]
+        return found
+    finally:
+        consumer.close()
+
+
+def _remove(admin: AdminClient, topics: list[str], groups: list[str]) -> None:
+    for removed in (*admin.delete_consumer_groups(groups).values(), *admin.delete_topics(topics).values()):
+        removed.result(30)
+
+
+def _outcome(attempts: list[Object], letters: Any, path: str, event: str) -> Outcome:
+    ours = [one for one in attempts if one["path"] == path and one["event"] == event]
+    ends = [one.get("answered", one["came"] + TIMEOUT_SECONDS) for one in ours]
+    letter = letters.get((path, event))
+    seen = {name: value for name, value in ours[0]["headers"].items() if name not in HOP_HEADERS}
+    return Outcome(
+        answers=[one["status"] for one in ours],
+        waits=[later["came"] - end for later, end in zip(ours[1:], ends, strict=False)],
+        headers=seen,
+        body=ours[0]["body"],
+        dead=None if letter is None else {name: letter[name] for name in ERRORS if name in letter},
+    )
+
+
+def _differences(name: str, theirs: Outcome, emulated: Outcome) -> list[str]:
+    """What differs between a deliverer of the cluster and the emulator, for one event."""
+    told = []
+    if theirs.answers != emulated.answers:
+        told.append(f"attempts answered {theirs.answers} and {emulated.answers}")
+    if (theirs.dead is None) != (emulated.dead is None):
+        told.append(f"dead letter {theirs.dead} and {emulated.dead}")
+    late = [
+        f"{there:.2f} and {here:.2f}"
+        for there, here in zip(theirs.waits[1:], emulated.waits[:-1], strict=False)
+        if abs(there - here) > TOLERANCE_SECONDS
+    ]
+    if late:
+        told.append(f"waits of {', '.join(late)} s")
+    if theirs.dead and emulated.dead and not (name == "broker" and theirs.answers[-1] == "silent"):
+        told += [
+            f"{key} {theirs.dead.get(key)!r} and {emulated.dead.get(key)!r}"
+            for key in ERRORS
+            if _meaning(key, theirs.dead.get(key)) != _meaning(key, emulated.dead.get(key))
+        ]
+    ours = theirs.headers.keys() | emulated.headers.keys()
+    told += [
+        f"header {key} {theirs.headers.get(key)!r} and {emulated.headers.get(key)!r}"
+        for key in sorted(ours - {"ce-knativearrivaltime"})
+        if theirs.headers.get(key) != emulated.headers.get(key)
+    ]
+    if theirs.body != emulated.body:
+        told.append(f"body {theirs.body!r} and {emulated.body!r}")
+    return told
+
+
+def _meaning(key: str, value: str | None) -> str | None:
+    """An error attribute without what each deliverer has of its own: its address, and its words for no answer."""
+    if value is None or key == "ce-knativeerrorcode":
+        return value
+    if key == "ce-knativeerrordest":
+        return urlsplit(value).path.rpartition("/")[2]
+    data = base64.b64decode(value).decode()
+    return "dispatch error: " if data.startswith("dispatch error: ") else data
+
+
+def _out_of_order(attempts: list[Object]) -> list[str]:
+    """The emulator's own order: an ordered source begins an event when the one before is settled, retries included."""
+    ours = [one for one in attempts if one["path"] == _path("emulator", "ordered")]
+    wanted = [f"{number}:{statuses}" for number, statuses in enumerate(ORDERED)]
+    tries = {"500-500-200": 3, "200": 1, "503": 1 + RETRIES}
+    expected = [event for event, statuses in zip(wanted, ORDERED, strict=True) for _ in range(tries[statuses])]
+    seen = [one["event"] for one in ours]
+    overlapping = [f"{one['event']} before an answer" for last, one in pairwise(ours) if one["came"] < last["answered"]]
+    print(f"ordered source: {seen}")
+    return overlapping + ([] if seen == expected else [f"ordered source: {seen}, not {expected}"])
+
+
+def _show(event: str, name: str, outcome: Outcome) -> None:
+    verdict = "delivered" if outcome.dead is None else "dead"
+    code = (outcome.dead or {}).get("ce-knativeerrorcode", "-")
+    waits = " ".join(f"{wait:.2f}" for wait in outcome.waits)
+    print(f"{event:<24} {name:<10} {verdict:<10} {code:<5} {' '.join(outcome.answers):<28} {waits}", flush=True)
