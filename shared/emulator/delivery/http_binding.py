@@ -1,7 +1,8 @@
 """A Kafka record as the HTTP request that KafkaSource makes of it.
 
 Sources: CloudEvents 1.0.2 Kafka and HTTP protocol bindings; for records that are no CloudEvents,
-`InvalidCloudEventInterceptor` and `KeyDeserializer` in eventing-kafka-broker.
+`InvalidCloudEventInterceptor` and `KeyDeserializer` in eventing-kafka-broker; for the headers beside the event's,
+`WebClientCloudEventSender` there.
 """
 
 import re
@@ -71,6 +72,7 @@ def to_http(record: Record, namespace: str, source_name: str) -> HttpEvent:
     traceparent = named.get("traceparent")
     if traceparent is not None and _TRACEPARENT.fullmatch(traceparent):
         headers["traceparent"] = traceparent.decode("ascii")
+    headers |= {"prefer": "reply", "kn-namespace": namespace}
     length = sum(len(name) + len(value) + 4 for name, value in headers.items())
     if length > MAX_HEADER_BYTES:
         raise UnrepresentableRecord(f"attributes of {length} bytes exceed the {MAX_HEADER_BYTES} that fit HTTP headers")

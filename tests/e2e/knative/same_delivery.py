@@ -86,7 +86,9 @@ def compare_delivery(cluster: Cluster) -> bool:
 
             def settled() -> bool:
                 attempts = _attempts(address)
-                known = {(one["path"], one["event"]) for one in attempts if one["status"] < "300"} | dead_letters().keys()
+                known = {
+                    (one["path"], one["event"]) for one in attempts if one["status"] < "300"
+                } | dead_letters().keys()
                 wanted = {(_path(*which[:2]), which[2]) for which in product(DELIVERERS, POLICIES, STATUSES)}
                 return wanted <= {(path.removeprefix("/dead"), event) for path, event in known}
 
@@ -178,7 +180,9 @@ def _posting(cluster: Cluster) -> Iterator[Callable[[str, str], None]]:
                 (broker, f"broker-ingress.{system}.svc.cluster.local", f"/{SPACE}/{policy}"),
                 (channel, f"{policy}-kn-channel.{SPACE}.svc.cluster.local", "/"),
             ):
-                answer = http.request("POST", f"http://127.0.0.1:{port}{path}", body=DATA, headers=headers | {"host": host})
+                answer = http.request(
+                    "POST", f"http://127.0.0.1:{port}{path}", body=DATA, headers=headers | {"host": host}
+                )
                 if answer.status != 202:
                     raise Refused(f"{host}{path} answered {statuses} with {answer.status}: {answer.data!r}")
 

@@ -33,7 +33,9 @@ def own_namespace(cluster: Cluster) -> Iterator[None]:
 
 
 def apply(cluster: Cluster, *objects: Object) -> None:
-    cluster.kubectl("-n", SPACE, "apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
+    cluster.kubectl(
+        "-n", SPACE, "apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
+    )
 
 
 def function_image(cluster: Cluster) -> str:

@@ -50,7 +50,15 @@ def test_a_plain_record_is_wrapped_as_knative_does() -> None:
         "ce-partitionkey": "k",
         "ce-kafkaheaderxtrace": "a%20b",
         "content-type": "text/plain",
+        "prefer": "reply",
+        "kn-namespace": "fraud",
     }
+
+
+def test_the_sink_is_told_the_namespace_and_that_a_reply_is_welcome() -> None:
+    for headers in (binary(), [], [("content-type", b"application/cloudevents+json")]):
+        sent = request(headers).headers
+        assert (sent["prefer"], sent["kn-namespace"]) == ("reply", "fraud")
 
 
 def test_null_key_and_null_value_are_an_event_without_key_and_data() -> None:
@@ -67,7 +75,7 @@ def test_a_binary_event_without_value_keeps_its_attributes() -> None:
 def test_a_structured_event_is_sent_as_it_is() -> None:
     content_type = b"application/cloudevents+json; charset=utf-8"
     sent = request([("Content-Type", content_type), ("ce_id", b"other")], value=b'{"specversion":"1.0"}')
-    assert sent.headers == {"content-type": content_type.decode()}
+    assert sent.headers == {"content-type": content_type.decode(), "prefer": "reply", "kn-namespace": "fraud"}
     assert sent.body == b'{"specversion":"1.0"}'
 
 
@@ -88,7 +96,7 @@ def test_attribute_values_cannot_inject_headers() -> None:
 
 def test_attribute_names_cannot_inject_headers() -> None:
     sent = request([*binary(), ("ce_x: y\r\nevil", b"1"), ("ce_caf\u00e9", b"1"), ("evil\r\nb", b"1")])
-    assert set(sent.headers) == {"ce-specversion", "ce-id", "ce-source", "ce-type"}
+    assert set(sent.headers) == {"ce-specversion", "ce-id", "ce-source", "ce-type", "prefer", "kn-namespace"}
 
 
 def test_other_headers_of_an_event_are_left_out_but_its_trace_is_not() -> None:
