@@ -22,6 +22,7 @@ from tests.e2e.knative.kills import pods_killed
 from tests.e2e.knative.load import heading
 from tests.e2e.knative.rollout import new_model, new_revision
 from tests.e2e.knative.same_delivery import compare_delivery
+from tests.e2e.knative.same_draining import compare_draining
 from tests.e2e.knative.schedules import schedules_trigger
 from tests.support.knative.kustomize import build
 
@@ -91,7 +92,8 @@ def schedules(cluster: Cluster, _options: argparse.Namespace) -> bool:
 
 def same(cluster: Cluster, _options: argparse.Namespace) -> bool:
     """The emulator delivers events and drains replicas as the cluster does."""
-    return compare_delivery(cluster)
+    delivered = compare_delivery(cluster)
+    return compare_draining(cluster) and delivered
 
 
 def revision(cluster: Cluster, options: argparse.Namespace) -> bool:
