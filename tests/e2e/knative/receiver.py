@@ -29,14 +29,16 @@ class Receiver(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
         body = self.rfile.read(int(headers["content-length"])).decode()
+        whole = json.loads(body) if headers["content-type"].startswith("application/cloudevents") else {}
+        event = headers.get("ce-id") or whole["id"]
         attempt = {"path": self.path, "headers": headers, "body": body, "came": time.time()}
         with _lock:
             earlier = [
-                one for one in _attempts if one["path"] == self.path and one["event"] == headers.get("ce-id")
+                one for one in _attempts if one["path"] == self.path and one["event"] == event
             ]  # fmt: skip
-            wanted = headers.get("ce-statuses", "400").split("-")
+            wanted = (headers.get("ce-statuses") or whole["statuses"]).split("-")
             status = "200" if self.path.startswith("/dead/") else wanted[min(len(earlier), len(wanted) - 1)]
-            _attempts.append(attempt | {"event": headers.get("ce-id"), "status": status})
+            _attempts.append(attempt | {"event": event, "status": status})
             remembered = _attempts[-1]
         if status == "silent":
             time.sleep(SILENT_SECONDS)

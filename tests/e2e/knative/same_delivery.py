@@ -14,6 +14,7 @@ attributes; the headers and the body that the receiver saw. These differences ar
   emulator's; a KafkaSource would name the destination alone (`errorTransform`, RecordDispatcherImpl).
 - Without an answer the words of `knativeerrordata` are each client's own behind `dispatch error: `.
 - A Broker adds the attribute `knativearrivaltime` (pkg/broker/ingress), and each HTTP client its `HOP_HEADERS`.
+- The emulator's dead letter is the record as it was, an event in one document too, so that it can be sent again.
 - Order: a channel delivers everything at once. Only the emulator is asked to keep the order of an ordered source.
 """
 
@@ -31,6 +32,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import orjson
 import urllib3
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
@@ -38,19 +40,21 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from shared.backing.ports import free_ports
 from tests.e2e.knative.cluster import KAFKA_PORT, Cluster, Object, Refused, until
 from tests.e2e.knative.same_pods import SPACE, apply, own_namespace, receiver
+from tests.e2e.running import SILENT
 from tests.support.delivery.dispatcher import DispatcherProcess, kafka_sink, kafka_source, service
 
 DELIVERERS = ("broker", "channel", "emulator")
-DATA = b'{"n": 1}'
+DATA = {"n": 1}
+STRUCTURED = "application/cloudevents+json"
 POLICIES = ("linear", "exponential")
 RETRIES = 3
 DELAY_SECONDS, TIMEOUT_SECONDS = 0.4, 1.0
 TOLERANCE_SECONDS = 0.2
 STATUSES = (
     "200", "202", "500-500-200", "404-200", "408-200", "409-200", "429-200", "300", "400", "413", "422", "425",
-    "501-200", "503", "silent-200", "silent", "503-429-200/5",
+    "501-200", "503", "silent-200", "silent", "503-429-200/5", "500-200/json", "400/json",
 )  # fmt: skip
-"""What the events ask to be answered, and behind the slash the Retry-After."""
+"""What the events ask to be answered, and behind the slash the Retry-After, or that the event comes in one document."""
 ORDERED = ("500-500-200", "200", "503", "200")
 HOP_HEADERS = frozenset(("host", "content-length", "user-agent", "accept-encoding", "traceparent"))
 ERRORS = ("ce-knativeerrorcode", "ce-knativeerrordest", "ce-knativeerrordata")
@@ -171,10 +175,20 @@ def _senders() -> list[Object]:
 
 
 def _attributes(statuses: str, event: str) -> dict[str, str]:
-    wanted, _, retry_after = statuses.partition("/")
+    wanted, _, special = statuses.partition("/")
     attributes = {"specversion": "1.0", "id": event, "type": "dev.fraud.same", "source": "/same", "subject": "card-1"}
     attributes |= {"time": "2026-01-15T12:30:45.25Z", "statuses": wanted}
-    return attributes | ({"retryafter": retry_after} if retry_after else {})
+    return attributes | ({"retryafter": special} if special.isdecimal() else {})
+
+
+def _written(statuses: str, event: str, prefix: str) -> tuple[dict[str, str], bytes]:
+    """Headers and body of an event, whose attributes are headers with that prefix or part of the body."""
+    attributes: Object = _attributes(statuses, event)
+    if statuses.endswith("/json"):
+        document = attributes | {"datacontenttype": "application/json", "data": DATA}
+        return {"content-type": STRUCTURED}, orjson.dumps(document)
+    headers = {f"{prefix}{name}": value for name, value in attributes.items()}
+    return headers | {"content-type": "application/json"}, orjson.dumps(DATA)
 
 
 @contextmanager
@@ -188,14 +202,13 @@ def _posting(cluster: Cluster) -> Iterator[Callable[[str, str], None]]:
     ):
 
         def post(policy: str, statuses: str) -> None:
-            headers = {f"ce-{name}": value for name, value in _attributes(statuses, statuses).items()}
-            headers["content-type"] = "application/json"
+            headers, body = _written(statuses, statuses, "ce-")
             for port, host, path in (
                 (broker, f"broker-ingress.{system}.svc.cluster.local", f"/{SPACE}/{policy}"),
                 (channel, f"{policy}-kn-channel.{SPACE}.svc.cluster.local", "/"),
             ):
                 answer = http.request(
-                    "POST", f"http://127.0.0.1:{port}{path}", body=DATA, headers=headers | {"host": host}
+                    "POST", f"http://127.0.0.1:{port}{path}", body=body, headers=headers | {"host": host}
                 )
                 if answer.status != 202:
                     raise Refused(f"{host}{path} answered {statuses} with {answer.status}: {answer.data!r}")
@@ -226,7 +239,7 @@ def _emulated(
     with ExitStack() as stack:
         stack.enter_context(cluster.forwarded("svc/kafka", KAFKA_PORT, KAFKA_PORT))
         broker = f"127.0.0.1:{KAFKA_PORT}"
-        admin = AdminClient({"bootstrap.servers": broker})
+        admin = AdminClient({"bootstrap.servers": broker, "logger": SILENT})
         for made in admin.create_topics([NewTopic(name, 1) for name in (*topics.values(), dead)]).values():
             made.result(30)
         stack.callback(_remove, admin, [*topics.values(), dead], [*topics.values()])
@@ -234,18 +247,19 @@ def _emulated(
         objects = (service("receiver"), kafka_sink(dead), *sources)
         [port] = free_ports(1)
         stack.enter_context(DispatcherProcess(home, port, broker, {"receiver": address}, *objects))
-        producer = Producer({"bootstrap.servers": broker})
+        producer = Producer({"bootstrap.servers": broker, "logger": SILENT})
 
         def publish(policy: str, statuses: str, event: str) -> None:
-            headers = {f"ce_{name}": value.encode() for name, value in _attributes(statuses, event).items()}
-            producer.produce(topics[policy], DATA, headers=headers | {"content-type": b"application/json"})
+            headers, body = _written(statuses, event, "ce_")
+            producer.produce(topics[policy], body, headers=list(headers.items()))
             producer.flush(10)
 
         def dead_letters() -> Letters:
             letters: Letters = {}
             for record in _read(broker, dead):
                 named = {name.replace("ce_", "ce-", 1): value.decode() for name, value in record.headers() or ()}
-                letters[_path("emulator", named["ce-originalsource"]), named["ce-id"]] = named
+                event = named.get("ce-id") or orjson.loads(record.value())["id"]
+                letters[_path("emulator", named["ce-originalsource"]), event] = named
             return letters
 
         yield publish, dead_letters
