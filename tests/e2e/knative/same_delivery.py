@@ -75,9 +75,10 @@ class Outcome:
 
 
 def compare_delivery(cluster: Cluster) -> bool:
-    """Deliver, print, compare; returns whether nothing differed. Nothing is compared where there is no channel."""
-    if not cluster.knows("messaging.knative.dev", "v1", "InMemoryChannel"):
-        print("delivery: LEFT OUT, this cluster has no InMemoryChannel and so no Broker over one")
+    """Deliver, print, compare; returns whether nothing differed. Left out where the cluster lacks what delivers."""
+    missing = [one for one, there in _needed(cluster).items() if not there]
+    if missing:
+        print(f"delivery: LEFT OUT, this cluster has no {' and no '.join(missing)}")
         return True
     with own_namespace(cluster), receiver(cluster) as address:
         apply(cluster, *_senders())
@@ -97,6 +98,14 @@ def compare_delivery(cluster: Cluster) -> bool:
     print(f"delivery: {len(POLICIES) * len(STATUSES)} events by each of {', '.join(DELIVERERS)}: "
           f"{len(differences)} differences")  # fmt: skip
     return not differences
+
+
+def _needed(cluster: Cluster) -> dict[str, bool]:
+    deployments = cluster.get("/apis/apps/v1/namespaces/knative-eventing/deployments")["items"]
+    return {
+        "InMemoryChannel": cluster.knows("messaging.knative.dev", "v1", "InMemoryChannel"),
+        "MTChannelBasedBroker": any(one["metadata"]["name"] == "mt-broker-controller" for one in deployments),
+    }
 
 
 def _deliver(cluster: Cluster, address: str) -> tuple[list[Object], Letters]:
@@ -224,18 +233,6 @@ def _emulated(
     mark = f"same-{time.time_ns():x}"
     dead = f"{mark}.dead"
     topics = {policy: f"{mark}.{policy}" for policy in (*POLICIES, "ordered")}
-    sources = []
-    for policy, topic in topics.items():
-        ordered = policy == "ordered"
-        delivery = _delivery("linear" if ordered else policy)
-        sink = {"ref": {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": "receiver"}}
-        source = kafka_source(
-            policy, topic, consumerGroup=topic, ordering="ordered" if ordered else "unordered",
-            sink=sink | {"uri": _path("emulator", policy)}, delivery=None,
-        )  # fmt: skip
-        source["spec"]["delivery"] |= delivery
-        source["metadata"]["namespace"] = SPACE
-        sources.append(source)
     with ExitStack() as stack:
         stack.enter_context(cluster.forwarded("svc/kafka", KAFKA_PORT, KAFKA_PORT))
         broker = f"127.0.0.1:{KAFKA_PORT}"
@@ -244,7 +241,7 @@ def _emulated(
             made.result(30)
         stack.callback(_remove, admin, [*topics.values(), dead], [*topics.values()])
         home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        objects = (service("receiver"), kafka_sink(dead), *sources)
+        objects = (service("receiver"), kafka_sink(dead), *(_source(*names) for names in topics.items()))
         [port] = free_ports(1)
         stack.enter_context(DispatcherProcess(home, port, broker, {"receiver": address}, *objects))
         producer = Producer({"bootstrap.servers": broker, "logger": SILENT})
@@ -265,6 +262,21 @@ def _emulated(
         yield publish, dead_letters
 
 
+def _source(policy: str, topic: str) -> Object:
+    ordered = policy == "ordered"
+    sink = {"ref": {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": "receiver"}}
+    source = kafka_source(
+        policy,
+        topic,
+        consumerGroup=topic,
+        ordering="ordered" if ordered else "unordered",
+        sink=sink | {"uri": _path("emulator", policy)},
+        delivery=_delivery("linear" if ordered else policy),
+    )
+    source["metadata"]["namespace"] = SPACE
+    return source
+
+
 def _read(broker: str, topic: str) -> list[Any]:
     consumer = Consumer({"bootstrap.servers": broker, "group.id": topic, "enable.auto.commit": False})
     try:
@@ -279,7 +291,7 @@ def _read(broker: str, topic: str) -> list[Any]:
 
 
 def _remove(admin: AdminClient, topics: list[str], groups: list[str]) -> None:
-    for removed in (*admin.delete_consumer_groups(groups).values(), *admin.delete_topics(topics).values()):
+    for removed in (*admin.delete_topics(topics).values(), *admin.delete_consumer_groups(groups).values()):
         removed.result(30)
 
 
