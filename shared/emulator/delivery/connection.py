@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 import httptools
 
 from shared.emulator.delivery.http_binding import HttpEvent
-from shared.emulator.delivery.retry import parse_retry_after
 
 REASON_BYTES: Final = 1024
 """Bytes of an answer's body that are kept as the reason of a failure (`KN_ERROR_DATA_MAX_BYTES`)."""
@@ -28,12 +27,10 @@ class Answer:
     Attributes:
         status: HTTP status; None when there was no answer.
         reason: Start of the answer's body, or why there was none.
-        retry_after: Seconds that the service asks to be left alone.
     """
 
     status: int | None
     reason: bytes = b""
-    retry_after: float = 0.0
 
 
 class Target(NamedTuple):
@@ -83,7 +80,6 @@ class Connection(asyncio.Protocol):
         self._answer: asyncio.Future[Answer] | None = None
         self._body = bytearray()
         self._length = 0
-        self._retry_after: str | None = None
 
     def ask(self, request: bytes) -> asyncio.Future[Answer]:
         """Send a request; its answer raises `ConnectionError` when the connection breaks off.
@@ -94,7 +90,7 @@ class Connection(asyncio.Protocol):
         if self._transport is None:
             raise ConnectionResetError("the connection is closed")
         self._body.clear()
-        self._length, self._retry_after, self.begun = 0, None, False
+        self._length, self.begun = 0, False
         self._answer = answer = asyncio.get_running_loop().create_future()
         self._transport.write(request)
         return answer
@@ -123,11 +119,6 @@ class Connection(asyncio.Protocol):
         self._transport = None
         self._break_off(exc or ConnectionResetError("the connection was closed before the answer"))
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """httptools: a header."""
-        if name.lower() == b"retry-after":
-            self._retry_after = value.decode("latin-1")
-
     def on_body(self, part: bytes) -> None:
         """httptools: part of the body; only the start of a long one is read."""
         self._length += len(part)
@@ -146,10 +137,7 @@ class Connection(asyncio.Protocol):
         self.answers += 1
         if waiting is not None and not waiting.done():
             status = self._parser.get_status_code()
-            if status < _FIRST_FAILURE:
-                waiting.set_result(Answer(status))
-            else:
-                waiting.set_result(Answer(status, bytes(self._body), parse_retry_after(self._retry_after)))
+            waiting.set_result(Answer(status) if status < _FIRST_FAILURE else Answer(status, bytes(self._body)))
 
     def _break_off(self, error: Exception) -> None:
         waiting, self._answer = self._answer, None

@@ -117,7 +117,7 @@ class Courier:
                 return Failure("retries_exhausted", self.destination, code, answer.reason)
             retry += 1
             with self._at_rest():
-                if not await state.wait(policy.delay(retry, answer.retry_after)):
+                if not await state.wait(policy.delay(retry)):
                     raise Abandoned
             self.retried += 1
             self._metrics.retried.labels(self._plan.name).inc()

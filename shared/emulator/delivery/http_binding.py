@@ -1,14 +1,18 @@
 """A Kafka record as the HTTP request that KafkaSource makes of it.
 
-Sources: CloudEvents 1.0.2 Kafka and HTTP protocol bindings; for records that are no CloudEvents,
-`InvalidCloudEventInterceptor` and `KeyDeserializer` in eventing-kafka-broker.
+Sources: CloudEvents 1.0.2 Kafka and HTTP protocol bindings and JSON event format; for records that are no CloudEvents,
+`InvalidCloudEventInterceptor` and `KeyDeserializer` in eventing-kafka-broker; for the headers beside the event's,
+`WebClientCloudEventSender` there.
 """
 
+import base64
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import quote
+
+import orjson
 
 from shared.contracts.cloudevents import PLAIN_KAFKA
 from shared.emulator.delivery.record import Record
@@ -17,6 +21,7 @@ MAX_HEADER_BYTES: Final = 32 * 1024
 """Header bytes of one request, names and values; servers refuse more at 64 KiB (h11) or earlier (16 KiB, Node)."""
 
 _STRUCTURED: Final = b"application/cloudevents"
+_JSON: Final = b"application/json"
 _CE_PREFIX: Final = "ce_"
 _REQUIRED: Final = ("id", "source", "type")
 _SPEC_VERSIONS: Final = frozenset((b"1.0", b"0.3"))
@@ -45,9 +50,10 @@ class HttpEvent:
 def to_http(record: Record, namespace: str, source_name: str) -> HttpEvent:
     """Map a record to the request of the KafkaSource of that namespace and name.
 
-    A structured CloudEvent is sent as it is, a binary one with its attributes as `ce-*` headers. Everything else,
-    also a CloudEvent without a required attribute, is wrapped in an event of type `dev.knative.kafka.event`. Other
-    record headers have no place in a CloudEvent and are left out, except a W3C `traceparent`.
+    A CloudEvent, structured (JSON) or binary, is sent with its attributes as `ce-*` headers. Everything else, also a
+    CloudEvent that is malformed or lacks a required attribute, is wrapped in an event of type
+    `dev.knative.kafka.event`. Other record headers have no place in a CloudEvent and are left out, except a W3C
+    `traceparent`.
 
     Raises:
         UnrepresentableRecord: An attribute is not text, the content type is not a header value, or the headers are
@@ -55,14 +61,15 @@ def to_http(record: Record, namespace: str, source_name: str) -> HttpEvent:
     """
     named = {name.lower(): value for name, value in record.headers if value is not None}
     content_type = named.get("content-type", b"").strip()
-    if content_type[: len(_STRUCTURED)].lower() == _STRUCTURED:
-        headers: dict[str, str] = {}
-    elif _is_binary_event(named):
-        headers = _attributes(named)
-        content_type = content_type or named.get("ce_datacontenttype", b"").strip()
+    structured = content_type[: len(_STRUCTURED)].lower() == _STRUCTURED
+    event, body = _unfolded(record.value) if structured else (named, record.value or b"")
+    if _is_binary_event(event):
+        headers = _attributes(event)
+        declared = event.get("ce_datacontenttype", b"").strip()
+        content_type = (declared or _JSON) if structured else (content_type or declared)
     else:
-        headers = _wrapped(record, named, namespace, source_name)
-        if _CONTENT_TYPE.fullmatch(content_type) is None:
+        headers, body = _wrapped(record, named, namespace, source_name), record.value or b""
+        if structured or _CONTENT_TYPE.fullmatch(content_type) is None:
             content_type = b""  # a plain record's header promises nothing
     if content_type:
         if _CONTENT_TYPE.fullmatch(content_type) is None:
@@ -71,10 +78,41 @@ def to_http(record: Record, namespace: str, source_name: str) -> HttpEvent:
     traceparent = named.get("traceparent")
     if traceparent is not None and _TRACEPARENT.fullmatch(traceparent):
         headers["traceparent"] = traceparent.decode("ascii")
+    headers |= {"prefer": "reply", "kn-namespace": namespace}
     length = sum(len(name) + len(value) + 4 for name, value in headers.items())
     if length > MAX_HEADER_BYTES:
         raise UnrepresentableRecord(f"attributes of {length} bytes exceed the {MAX_HEADER_BYTES} that fit HTTP headers")
-    return HttpEvent(headers, record.value or b"")
+    return HttpEvent(headers, body)
+
+
+def _unfolded(value: bytes | None) -> tuple[dict[str, bytes], bytes]:
+    """Attributes of a structured event, named as in a binary one, and its data; nothing of a malformed one."""
+    try:
+        document = orjson.loads(value or b"")
+        if not isinstance(document, dict):
+            return {}, b""
+        data, encoded = document.pop("data", None), document.pop("data_base64", None)
+        named = {_CE_PREFIX + name: _text(one).encode() for name, one in document.items() if one is not None}
+        if encoded is not None:
+            return named, base64.b64decode(encoded, validate=True)
+        if isinstance(data, str) and b"json" not in named.get("ce_datacontenttype", _JSON):
+            return named, data.encode()
+        return named, b"" if data is None else orjson.dumps(data)
+    except (ValueError, TypeError):  # no JSON, no attribute, no base64, or nested too deeply
+        return {}, b""
+
+
+def _text(value: object) -> str:
+    """An attribute of the JSON event format (2.2) in its canonical form.
+
+    Raises:
+        TypeError: It is none.
+    """
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str | int):
+        return str(value)
+    raise TypeError("an attribute is a string, an integer or a boolean")
 
 
 def _is_binary_event(named: dict[str, bytes]) -> bool:

@@ -138,7 +138,7 @@ class PingSourceRunner:
             if verdict is Verdict.REFUSED or attempt == self._policy.retry:
                 break
             self._metrics.retried.labels(self.plan.name).inc()
-            await asyncio.sleep(self._policy.delay(attempt + 1, answer.retry_after))
+            await asyncio.sleep(self._policy.delay(attempt + 1))
         self._metrics.discarded.labels(self.plan.name).inc()
         self._finish("failed", answer)
         _log.error("%s: the run of %s failed: %s", self.plan.name, due.isoformat(), self._last)

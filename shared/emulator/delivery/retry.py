@@ -7,16 +7,11 @@ Retry") and what the data plane of KafkaSource makes of it (`WebClientCloudEvent
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import Final, Literal
 
 LONGEST_DELAY: Final = 3600.0
 """Seconds that any single wait is bounded by; exponential policies with many retries would pass a day."""
-
-LONGEST_RETRY_AFTER: Final = 60.0
-"""Seconds up to which a service's Retry-After lengthens the wait."""
 
 
 class Verdict(Enum):
@@ -65,14 +60,14 @@ class RetryPolicy:
     timeout: float
     judge: Callable[[int], Verdict] = verdict
 
-    def delay(self, retry: int, retry_after: float = 0.0) -> float:
+    def delay(self, retry: int) -> float:
         """Return the seconds to wait before the retry of that number (from 1).
 
-        A service's Retry-After makes the wait longer, never shorter, and by no more than `LONGEST_RETRY_AFTER`.
+        A service's Retry-After changes nothing: KafkaSource's data plane does not read it, nor does the adapter of
+        PingSource.
         """
         factor = float(retry) if self.backoff_policy == "linear" else 2.0 ** min(retry, 64)
-        backoff = min(self.backoff_delay * factor, LONGEST_DELAY)
-        return max(backoff, min(retry_after, LONGEST_RETRY_AFTER))
+        return min(self.backoff_delay * factor, LONGEST_DELAY)
 
 
 KAFKA_SOURCE_DEFAULT: Final = RetryPolicy(retry=10, backoff_policy="exponential", backoff_delay=10.0, timeout=600.0)
@@ -85,18 +80,3 @@ PING_SOURCE: Final = RetryPolicy(
 
 The adapter sets no timeout; 600 s is the longest that a Knative Service may take to answer.
 """
-
-
-def parse_retry_after(value: str | None, now: datetime | None = None) -> float:
-    """Read a Retry-After header, seconds or HTTP date (RFC 9110, 10.2.3), as seconds from now; 0 when unreadable."""
-    if value is None:
-        return 0.0
-    if value.strip().isdecimal():
-        return float(value[:9])
-    try:
-        moment = parsedate_to_datetime(value)
-    except ValueError:
-        return 0.0
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - (now or datetime.now(UTC))).total_seconds())

@@ -21,6 +21,8 @@ from tests.e2e.knative.cluster import ROOT, Cluster, Refused, add_options, chose
 from tests.e2e.knative.kills import pods_killed
 from tests.e2e.knative.load import heading
 from tests.e2e.knative.rollout import new_model, new_revision
+from tests.e2e.knative.same_delivery import compare_delivery
+from tests.e2e.knative.same_draining import compare_draining
 from tests.e2e.knative.schedules import schedules_trigger
 from tests.support.knative.kustomize import build
 
@@ -88,6 +90,12 @@ def schedules(cluster: Cluster, _options: argparse.Namespace) -> bool:
     return schedules_trigger(cluster)
 
 
+def same(cluster: Cluster, _options: argparse.Namespace) -> bool:
+    """The emulator delivers events and drains replicas as the cluster does."""
+    delivered = compare_delivery(cluster)
+    return compare_draining(cluster) and delivered
+
+
 def revision(cluster: Cluster, options: argparse.Namespace) -> bool:
     """A new revision under load fails no request."""
     return new_revision(cluster, options.rollout_rate)
@@ -112,7 +120,7 @@ def kills(cluster: Cluster, options: argparse.Namespace) -> bool:
 
 
 CHECKS: tuple[Callable[[Cluster, argparse.Namespace], bool], ...] = (
-    accepted, ready, equal, schedules, revision, model, autoscale, kills,
+    accepted, ready, equal, schedules, same, revision, model, autoscale, kills,
 )  # fmt: skip
 
 

@@ -1,3 +1,4 @@
+import json
 import string
 
 import pytest
@@ -50,7 +51,15 @@ def test_a_plain_record_is_wrapped_as_knative_does() -> None:
         "ce-partitionkey": "k",
         "ce-kafkaheaderxtrace": "a%20b",
         "content-type": "text/plain",
+        "prefer": "reply",
+        "kn-namespace": "fraud",
     }
+
+
+def test_the_sink_is_told_the_namespace_and_that_a_reply_is_welcome() -> None:
+    for headers in (binary(), [], [("content-type", b"application/cloudevents+json")]):
+        sent = request(headers).headers
+        assert (sent["prefer"], sent["kn-namespace"]) == ("reply", "fraud")
 
 
 def test_null_key_and_null_value_are_an_event_without_key_and_data() -> None:
@@ -64,11 +73,45 @@ def test_a_binary_event_without_value_keeps_its_attributes() -> None:
     assert (sent.body, sent.headers["ce-id"]) == (b"", "t-1")
 
 
-def test_a_structured_event_is_sent_as_it_is() -> None:
-    content_type = b"application/cloudevents+json; charset=utf-8"
-    sent = request([("Content-Type", content_type), ("ce_id", b"other")], value=b'{"specversion":"1.0"}')
-    assert sent.headers == {"content-type": content_type.decode()}
-    assert sent.body == b'{"specversion":"1.0"}'
+STRUCTURED: Headers = [("Content-Type", b"application/cloudevents+json; charset=utf-8"), ("ce_id", b"other")]
+
+
+def document(**changes: object) -> bytes:
+    event = {"specversion": "1.0", "id": "t-1", "source": "/bank", "type": "x.y", "subject": "caf\u00e9", "retries": 3}
+    return json.dumps(event | {"datacontenttype": "application/json", "data": {"a": [1, None]}} | changes).encode()
+
+
+def test_a_structured_event_is_sent_in_binary_mode() -> None:
+    sent = request(STRUCTURED, value=document(late=True, absent=None))
+    assert sent.body == b'{"a":[1,null]}'
+    assert sent.headers == {
+        "ce-specversion": "1.0",
+        "ce-id": "t-1",
+        "ce-source": "/bank",
+        "ce-type": "x.y",
+        "ce-subject": "caf%C3%A9",
+        "ce-retries": "3",
+        "ce-late": "true",
+        "content-type": "application/json",
+        "prefer": "reply",
+        "kn-namespace": "fraud",
+    }
+
+
+def test_data_of_a_structured_event_may_be_text_bytes_or_absent() -> None:
+    assert request(STRUCTURED, value=document(datacontenttype="text/plain", data="a")).body == b"a"
+    assert request(STRUCTURED, value=document(data_base64="AAE=")).body == b"\x00\x01"
+    assert request(STRUCTURED, value=document(data=None)).body == b""
+    assert request(STRUCTURED, value=document(datacontenttype=None)).headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize(
+    "value", [b"", b"[]", b"{", document(id=None), document(source=[1]), document(data_base64="?"), b"[" * 2000]
+)
+def test_a_malformed_structured_event_is_a_plain_record(value: bytes) -> None:
+    sent = request(STRUCTURED, value=value)
+    assert (sent.headers["ce-type"], sent.body) == ("dev.knative.kafka.event", value)
+    assert "content-type" not in sent.headers  # it would make a receiver read the body as an event
 
 
 @pytest.mark.parametrize("missing", ["id", "source", "type"])
@@ -88,7 +131,7 @@ def test_attribute_values_cannot_inject_headers() -> None:
 
 def test_attribute_names_cannot_inject_headers() -> None:
     sent = request([*binary(), ("ce_x: y\r\nevil", b"1"), ("ce_caf\u00e9", b"1"), ("evil\r\nb", b"1")])
-    assert set(sent.headers) == {"ce-specversion", "ce-id", "ce-source", "ce-type"}
+    assert set(sent.headers) == {"ce-specversion", "ce-id", "ce-source", "ce-type", "prefer", "kn-namespace"}
 
 
 def test_other_headers_of_an_event_are_left_out_but_its_trace_is_not() -> None:

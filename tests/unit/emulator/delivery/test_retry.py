@@ -1,13 +1,9 @@
-from datetime import UTC, datetime
-
 import pytest
 
 from shared.emulator.delivery.retry import (
     LONGEST_DELAY,
-    LONGEST_RETRY_AFTER,
     RetryPolicy,
     Verdict,
-    parse_retry_after,
     ping_verdict,
     verdict,
 )
@@ -33,29 +29,6 @@ def test_backoff_grows_by_its_policy(policy: str, expected: list[float]) -> None
     assert [retry.delay(number) for number in (1, 2, 3)] == expected
 
 
-def test_retry_after_lengthens_a_wait_within_a_bound_and_never_shortens_it() -> None:
-    retry = RetryPolicy(retry=3, backoff_policy="linear", backoff_delay=2.0, timeout=1)
-    assert retry.delay(1, retry_after=5.0) == 5.0
-    assert retry.delay(1, retry_after=0.5) == 2.0
-    assert retry.delay(1, retry_after=1e9) == LONGEST_RETRY_AFTER
-
-
 def test_a_long_exponential_backoff_stays_finite() -> None:
     retry = RetryPolicy(retry=5000, backoff_policy="exponential", backoff_delay=10.0, timeout=1)
     assert retry.delay(5000) == LONGEST_DELAY
-
-
-@pytest.mark.parametrize(
-    ("header", "seconds"),
-    [
-        (None, 0.0),
-        ("7", 7.0),
-        ("Mon, 23 Nov 2026 12:00:30 GMT", 30.0),
-        ("Mon, 23 Nov 2026 11:00:00 GMT", 0.0),
-        ("soon", 0.0),
-        ("-3", 0.0),
-        ("9" * 400, 999_999_999.0),
-    ],
-)
-def test_retry_after_is_seconds_or_a_date(header: str | None, seconds: float) -> None:
-    assert parse_retry_after(header, datetime(2026, 11, 23, 12, tzinfo=UTC)) == seconds
