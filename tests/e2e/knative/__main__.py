@@ -129,7 +129,7 @@ def main() -> int:
     add_options(parser)
     parser.add_argument("--only", action="append", choices=[check.__name__ for check in CHECKS])
     parser.add_argument("--events", type=int, default=10_000, help="transactions whose answers are compared")
-    parser.add_argument("--rate", type=float, default=300, help="transactions per second of the scaling load")
+    parser.add_argument("--rate", type=float, default=200, help="transactions per second of the scaling load")
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--connections", type=int, default=128)
     parser.add_argument("--replicas", type=int, default=8)

@@ -21,7 +21,7 @@ from shared.loadgen.recorder import Second
 from shared.loadgen.report import LoadReport
 from shared.loadgen.run import run
 from tests.e2e.knative.autoscaler_inputs import AutoscalerWatch
-from tests.e2e.knative.cluster import Cluster, add_options, chosen
+from tests.e2e.knative.cluster import Cluster, add_options, chosen, until
 from tests.e2e.knative.load import SCORER, heading, plan, send
 from tests.support.knative.autoscaling import Trace, disagreements, told
 
@@ -57,7 +57,8 @@ class Outcome:
 
 
 def scale(cluster: Cluster, rate: float, seconds: float, connections: int) -> Outcome:
-    """Send the load, then wait until the replicas have fallen back."""
+    """Wait for one replica alone, send the load, then wait until the replicas have fallen back."""
+    until(lambda: cluster.replicas(SCORER) == 1, FALL_BACK_SECONDS, "one replica before the load")
     began = time.monotonic()
     with AutoscalerWatch(cluster, SCORER) as watch:
         report = run(lambda: send(cluster, plan(cluster, rate, seconds, connections)))
