@@ -37,20 +37,23 @@ cluster() {
   fi
 }
 
-image_id() { docker image inspect --format '{{.Id}}' "dev.local/fraud-$1:1"; }
+content() { # IMAGE: a digest of what it runs; its labels name the commit and change with each
+  docker image inspect --format '{{json .RootFS.Layers}}{{json .Config.Cmd}}{{json .Config.Env}}{{.Config.User}}' \
+    "dev.local/fraud-$1:1" | sha256sum | cut -c1-16
+}
 
 CHANGED=()
 images() {
   if [ -n "$CONTEXT" ] && [ -z "$LOAD_IMAGE" ]; then return; fi
-  local image id known
+  local image now known
   for image in "${IMAGES[@]}"; do
-    id=$(image_id "$image" 2>/dev/null) || die "there is no image dev.local/fraud-$image:1: make images"
+    now=$(content "$image" 2>/dev/null) || die "there is no image dev.local/fraud-$image:1: make images"
     known=$(kube -n default get cm fraud-images -o "jsonpath={.data.$image}" 2>/dev/null || true)
-    [ "$id" != "$known" ] || continue
+    [ "$now" != "$known" ] || continue
     if [ -n "$LOAD_IMAGE" ]; then $LOAD_IMAGE "dev.local/fraud-$image:1" >/dev/null
     else kind load docker-image --quiet --name "$CLUSTER" "dev.local/fraud-$image:1"; fi
     kube -n default create cm fraud-images --dry-run=client -o yaml | kube apply -f - >/dev/null 2>&1
-    kube -n default patch cm fraud-images --type merge -p "{\"data\": {\"$image\": \"$id\"}}" >/dev/null
+    kube -n default patch cm fraud-images --type merge -p "{\"data\": {\"$image\": \"$now\"}}" >/dev/null
     [ -z "$known" ] || CHANGED+=("$image")
     say "image $image"
   done
@@ -75,7 +78,7 @@ roll_out() { # a function whose image has changed gets a new revision: the image
   for image in ${CHANGED[@]+"${CHANGED[@]}"}; do
     if [[ " ${FUNCTIONS[*]} " == *" $image "* ]]; then
       kube -n fraud patch ksvc "$image" --type merge -p "{\"spec\": {\"template\": {\"metadata\": {\"annotations\":
-        {\"fraud.dev/image\": \"$(image_id "$image" | cut -c8-19)\"}}}}}" >/dev/null
+        {\"fraud.dev/image\": \"$(content "$image")\"}}}}}" >/dev/null
     else
       kube -n fraud delete pod -l "app=$image" >/dev/null  # its Deployment makes another
     fi
