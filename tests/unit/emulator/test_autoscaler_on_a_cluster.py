@@ -1,4 +1,4 @@
-"""The decider against decisions that Knative's autoscaler made on a cluster: the scorer goes from 1 replica to 8 and back.
+"""The decider against decisions that Knative's autoscaler made on a cluster, from 1 replica to 8 and back to 1.
 
 `make verify-knative` and `make kind-autoscale-demo` record such a trace in .fraud/autoscale.json.
 """
