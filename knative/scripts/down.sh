@@ -8,7 +8,7 @@ if [ -z "$CONTEXT" ]; then
   say "Kind cluster $CLUSTER is gone"
   exit
 fi
-kube delete namespace fraud --ignore-not-found >/dev/null
+remove_namespace
 kube delete -k "$ROOT/knative/volumes" --ignore-not-found >/dev/null
 kube -n default delete cm fraud-images --ignore-not-found >/dev/null
 say "what was in the namespace fraud is gone"

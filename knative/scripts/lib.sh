@@ -19,6 +19,13 @@ await() { # WHAT KUBECTL-WAIT-ARGUMENTS...
   kube wait "$@" >/dev/null || die "$what: still not so; look at: kubectl --context ${CONTEXT:-kind-$CLUSTER} get pods -A"
   say "$what"
 }
+# A namespace's own deletion would wait for half the longest grace period of its pods: minutes.
+remove_namespace() {
+  if ! kube get namespace fraud >/dev/null 2>&1; then return; fi
+  kube -n fraud delete --ignore-not-found pingsources,ksvc,deployments,statefulsets,jobs --all >/dev/null 2>&1 || true
+  kube -n fraud wait pods --all --for=delete --timeout=120s >/dev/null || true
+  kube delete namespace fraud >/dev/null
+}
 need_tools() {
   need kubectl "https://kubernetes.io/docs/tasks/tools/"
   if [ -n "$CONTEXT" ]; then

@@ -18,7 +18,7 @@ cluster() {
     has_kind services.serving.knative.dev || die "the cluster of $CONTEXT has no Knative Serving"
     has_kind pingsources.sources.knative.dev || die "the cluster of $CONTEXT has no Knative Eventing"
     if [ "$mode" = fresh ]; then
-      kube delete namespace fraud --ignore-not-found >/dev/null
+      remove_namespace
       kube delete -k "$ROOT/knative/volumes" --ignore-not-found >/dev/null
       say "namespace fraud is gone"
     fi
