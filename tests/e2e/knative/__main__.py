@@ -24,6 +24,7 @@ from tests.e2e.knative.rollout import new_model, new_revision
 from tests.e2e.knative.same_delivery import compare_delivery
 from tests.e2e.knative.same_draining import compare_draining
 from tests.e2e.knative.schedules import schedules_trigger
+from tests.e2e.knative.watching import replicas_watched
 from tests.support.knative.kustomize import build
 
 OVERLAYS = ("kind", "without-kafka-source", "production")
@@ -119,8 +120,13 @@ def kills(cluster: Cluster, options: argparse.Namespace) -> bool:
     return pods_killed(cluster, options.kills, options.kill_rate, options.seed)
 
 
+def watched(cluster: Cluster, _options: argparse.Namespace) -> bool:
+    """Prometheus scrapes every replica and fills the dashboards."""
+    return replicas_watched(cluster)
+
+
 CHECKS: tuple[Callable[[Cluster, argparse.Namespace], bool], ...] = (
-    accepted, ready, equal, schedules, same, revision, model, autoscale, kills,
+    accepted, ready, equal, schedules, same, watched, revision, model, autoscale, kills,
 )  # fmt: skip
 
 
