@@ -48,13 +48,16 @@ class Cluster:
     _api: str = ""
     _http: urllib3.PoolManager = field(default_factory=lambda: urllib3.PoolManager(timeout=10.0, retries=False))
 
-    def kubectl(self, *arguments: str, stdin: str | None = None, timeout: float = 120) -> str:
-        """Run kubectl in our namespace and return what it printed.
+    def kubectl(
+        self, *arguments: str, stdin: str | None = None, timeout: float = 120, namespace: str | None = NAMESPACE
+    ) -> str:
+        """Run kubectl in our namespace, or where its objects say (None), and return what it printed.
 
         Raises:
             Refused: It failed.
         """
-        command = ["kubectl", "--context", self.context, "--namespace", NAMESPACE, *arguments]
+        where = ["--namespace", namespace] if namespace else []
+        command = ["kubectl", "--context", self.context, *where, *arguments]
         ended = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=timeout, check=False)
         if ended.returncode:
             raise Refused(f"kubectl {' '.join(arguments[:4])}: {ended.stderr.strip()}")

@@ -18,7 +18,7 @@ OF_THE_EXPORTER = "kafka_"
 def replicas_watched(cluster: Cluster) -> bool:
     """Apply the monitoring, compare its targets with the pods, ask every panel; returns whether all is seen."""
     there = bool(cluster.kubectl("get", "namespace", NAMESPACE, "--ignore-not-found", "-o", "name"))
-    cluster.kubectl("apply", "-k", str(ROOT / "knative" / "monitoring"))
+    cluster.kubectl("apply", "-k", str(ROOT / "knative" / "monitoring"), namespace=None)
     try:
         _wait_for(cluster, "deploy/prometheus", NAMESPACE)
         exported = _started(cluster, "deploy/kafka-exporter", "fraud")
@@ -31,13 +31,12 @@ def replicas_watched(cluster: Cluster) -> bool:
             return _finds_all(cluster, prometheus) and _fills_panels(prometheus, exported=exported)
     finally:
         if not there:
-            cluster.kubectl("delete", "-k", str(ROOT / "knative" / "monitoring"), "--wait=false")
+            cluster.kubectl("delete", "-k", str(ROOT / "knative" / "monitoring"), "--wait=false", namespace=None)
 
 
 def _wait_for(cluster: Cluster, target: str, namespace: str, seconds: int = START_SECONDS) -> None:
-    cluster.kubectl(
-        "-n", namespace, "wait", target, "--for=condition=Available", f"--timeout={seconds}s", timeout=seconds + 10
-    )
+    condition = "--for=condition=Available"
+    cluster.kubectl("wait", target, condition, f"--timeout={seconds}s", timeout=seconds + 10, namespace=namespace)
 
 
 def _started(cluster: Cluster, target: str, namespace: str) -> bool:
