@@ -9,6 +9,7 @@ if [ -z "$CONTEXT" ]; then
   exit
 fi
 remove_namespace
+kube delete -k "$ROOT/knative/monitoring" --ignore-not-found >/dev/null
 kube delete -k "$ROOT/knative/volumes" --ignore-not-found >/dev/null
 kube -n default delete cm fraud-images --ignore-not-found >/dev/null
-say "what was in the namespace fraud is gone"
+say "the namespaces fraud and fraud-monitoring are gone"
