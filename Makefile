@@ -188,7 +188,7 @@ kind-autoscale-demo: $(INSTALLED) ## Open-loop load, replicas live and as a pict
 kind-down: ## Remove the Kind cluster (CONTEXT=name: what is ours in your cluster)
 	@knative/scripts/down.sh
 
-verify-knative: $(INSTALLED) ## Check every promise on the cluster that runs (CONTEXT=, INGRESS=; 25 minutes)
+verify-knative: $(INSTALLED) ## Check every promise on the cluster that runs (CONTEXT=, INGRESS=; 12 minutes)
 	$(BIN)/python -m tests.e2e.knative $(ARGS)
 
 verify-archiver: $(INSTALLED) ## Kill the archiver at 50 random moments under load, compare the lake event by event (5 minutes)
