@@ -114,9 +114,8 @@ async def test_a_process_that_fails_is_an_error(monkeypatch):
         await in_process("functions.drift.job")(JobRequest(trigger=Trigger(kind="schedule")))
 
 
-# The settings of a training check the traffic that is to be simulated, which takes NumPy.
-@pytest.mark.parametrize(("function", "loaded"), [("drift", []), ("promote", []), ("train", ["numpy"])])
-def test_waiting_for_work_loads_none_of_the_libraries(function, loaded):
+@pytest.mark.parametrize("function", ["drift", "promote", "train"])
+def test_waiting_for_work_loads_none_of_the_libraries(function):
     program = (
         f"import sys, functions.{function}.main, functions.{function}.job;"
         "heavy = {'boto3', 'deltalake', 'duckdb', 'evidently', 'matplotlib', 'mlflow', 'numpy', 'onnx', 'pandas'};"
@@ -124,4 +123,4 @@ def test_waiting_for_work_loads_none_of_the_libraries(function, loaded):
     )
     environment = {**os.environ, **NOWHERE}
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)
-    assert orjson.loads(done.stdout.replace("'", '"')) == loaded
+    assert orjson.loads(done.stdout.replace("'", '"')) == []
