@@ -69,20 +69,25 @@ def command(  # noqa: PLR0913 - the options of a command line
         KAFKA_BOOTSTRAP_SERVERS=broker,
         PORT=None,  # the variable is meant for a program that a host runs
     )
+    document = _send(settings)
+    if as_json:
+        print_json(document)
+    else:
+        sys.stdout.write(terminal.summary(document) + "\n")
+
+
+def _send(settings: ProducerSettings) -> dict[str, Any]:
+    """Send all, with a line of progress on a terminal; returns the summary."""
     logs.configure("producer", "WARNING")
     logging.getLogger("librdkafka").setLevel(logging.CRITICAL)  # the summary says what did not reach the broker
     line = terminal.ProgressLine() if sys.stderr.isatty() else None
     try:
-        document = asyncio.run(produce(settings, progress=line))
+        return asyncio.run(produce(settings, progress=line))
     except (OvertakesClock, OSError) as error:
         fail(str(error))
     finally:
         if line is not None:
             line.end()
-    if as_json:
-        print_json(document)
-    else:
-        sys.stdout.write(terminal.summary(document) + "\n")
 
 
 def _addresses(url: str | None, kafka: str | None, *, score: bool) -> tuple[str, str]:

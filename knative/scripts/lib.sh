@@ -19,7 +19,8 @@ await() { # WHAT KUBECTL-WAIT-ARGUMENTS...
   kube wait "$@" >/dev/null || die "$what: still not so; look at: kubectl --context ${CONTEXT:-kind-$CLUSTER} get pods -A"
   say "$what"
 }
-# A namespace's own deletion would wait for half the longest grace period of its pods: minutes.
+# A namespace's own deletion would wait for half the longest grace period of its pods: minutes. What cannot go before
+# it, since its kind is unknown or its pod hangs, goes with it.
 remove_namespace() {
   if ! kube get namespace fraud >/dev/null 2>&1; then return; fi
   kube -n fraud delete --ignore-not-found pingsources,ksvc,deployments,statefulsets,jobs --all >/dev/null 2>&1 || true

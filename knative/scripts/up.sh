@@ -39,7 +39,7 @@ cluster() {
 
 content() { # IMAGE: a digest of what it runs; its labels name the commit and change with each
   docker image inspect --format '{{json .RootFS.Layers}}{{json .Config.Cmd}}{{json .Config.Env}}{{.Config.User}}' \
-    "dev.local/fraud-$1:1" | sha256sum | cut -c1-16
+    "dev.local/fraud-$1:1" | openssl sha256 | sed 's/.* //' | cut -c1-16
 }
 
 CHANGED=()
@@ -86,7 +86,7 @@ roll_out() { # a function whose image has changed gets a new revision: the image
 }
 
 need_tools
-need openssl "it makes the keys of the S3 server"
+need openssl "it makes the keys of the S3 server and tells images apart"
 cluster
 images
 kube apply -f "$ROOT/knative/base/namespace.yaml" >/dev/null

@@ -34,7 +34,7 @@ from shared.emulator.queue_proxy import QueueProxy, SharedConnection
 from shared.emulator.replica_settings import ReplicaSettings
 from shared.emulator.weight import take_weight
 from shared.hosts import direct
-from shared.hosts.http_protocol import LeanProtocol
+from shared.hosts.http_protocol import server_config
 
 _KEEP_ALIVE_SECONDS = 75
 _QUIET_SECONDS = 1.0
@@ -129,19 +129,7 @@ class Replica:
         app = direct.load()
         gc.collect()
         gc.freeze()  # what was imported stays: no collection needs to look at it again
-        config = uvicorn.Config(
-            app,
-            http=LeanProtocol,
-            ws="none",
-            lifespan="off",
-            interface="asgi3",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=1,
-        )
+        config = server_config(app, timeout_keep_alive=_KEEP_ALIVE_SECONDS, timeout_graceful_shutdown=1)
         server = uvicorn.Server(config)
         config.load()
         server.lifespan = config.lifespan_class(config)

@@ -227,6 +227,27 @@ class LeanProtocol(HttpToolsProtocol):
 
 
 @lru_cache(maxsize=4096)
+def server_config(app: Any, **host: Any) -> uvicorn.Config:
+    """Return uvicorn's settings as every host of ours has them: this protocol, no websockets, no log of its own.
+
+    Args:
+        app: The ASGI 3 application.
+        host: Settings of that host alone: where it listens, and how long it waits.
+    """
+    return uvicorn.Config(
+        app,
+        http=LeanProtocol,
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        **host,
+    )
+
+
 def _header_line(name: bytes, value: bytes) -> bytes:
     """One header line.
 

@@ -10,7 +10,7 @@ from typing import Final
 import uvicorn
 
 from shared.hosts import direct
-from shared.hosts.http_protocol import LeanProtocol
+from shared.hosts.http_protocol import server_config
 
 DEFAULT_PORT: Final = 8080
 _KEEP_ALIVE_SECONDS: Final = 120
@@ -20,20 +20,12 @@ _GRACE_SECONDS: Final = 30
 
 
 def config(port: int) -> uvicorn.Config:
-    """Return the server's settings: all interfaces, no access log, open requests are finished on SIGTERM."""
-    return uvicorn.Config(
+    """Return the server's settings: all interfaces, open requests are finished on SIGTERM."""
+    return server_config(
         direct.load(),
         host="0.0.0.0",  # noqa: S104 - a container's port is reached from outside it
         port=port,
         loop="uvloop",
-        http=LeanProtocol,
-        ws="none",
-        lifespan="off",
-        interface="asgi3",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )

@@ -108,7 +108,7 @@ class Cluster:
 
         def switch(value: str | None) -> None:
             patch = json.dumps({"data": {name: value}})
-            self.kubectl("-n", "knative-serving", "patch", "cm", "config-features", "--type", "merge", "-p", patch)
+            self.kubectl("patch", "cm", "config-features", "--type", "merge", "-p", patch, namespace="knative-serving")
             time.sleep(_NOTICED_SECONDS)
 
         switch("enabled")

@@ -33,9 +33,7 @@ class Receiver(BaseHTTPRequestHandler):
         event = headers.get("ce-id") or whole["id"]
         attempt = {"path": self.path, "headers": headers, "body": body, "came": time.time()}
         with _lock:
-            earlier = [
-                one for one in _attempts if one["path"] == self.path and one["event"] == event
-            ]  # fmt: skip
+            earlier = [one for one in _attempts if one["path"] == self.path and one["event"] == event]
             wanted = (headers.get("ce-statuses") or whole["statuses"]).split("-")
             status = "200" if self.path.startswith("/dead/") else wanted[min(len(earlier), len(wanted) - 1)]
             _attempts.append(attempt | {"event": event, "status": status})

@@ -83,7 +83,7 @@ def compare_delivery(cluster: Cluster) -> bool:
     with own_namespace(cluster), receiver(cluster) as address:
         apply(cluster, *_senders())
         kinds = "brokers.eventing,triggers.eventing,inmemorychannels.messaging,subscriptions.messaging"
-        cluster.kubectl("-n", SPACE, "wait", "--for=condition=Ready", "--timeout=90s", kinds, "--all")
+        cluster.kubectl("wait", "--for=condition=Ready", "--timeout=90s", kinds, "--all", namespace=SPACE)
         attempts, letters = _deliver(cluster, address)
     differences = Counter(_out_of_order(attempts))
     print(f"{'event':<26} {'verdict':<10} {'answers':<28} waits in s of {', '.join(DELIVERERS)}")

@@ -69,7 +69,7 @@ def compare_draining(cluster: Cluster) -> bool:
     """Drain on both sides; returns whether both kept every request."""
     with own_namespace(cluster):
         apply(cluster, code(NAME, FUNCTION.read_text()), _manifest(function_image(cluster)))
-        cluster.kubectl("-n", SPACE, "wait", f"ksvc/{NAME}", "--for=condition=Ready", "--timeout=90s")
+        cluster.kubectl("wait", f"ksvc/{NAME}", "--for=condition=Ready", "--timeout=90s", namespace=SPACE)
         broken = asyncio.run(_drain(_cluster_side(cluster)))
     return not broken + asyncio.run(_drain_emulated())
 
@@ -106,7 +106,7 @@ def _cluster_side(cluster: Cluster) -> Side:
     def replace(_: str) -> None:
         before = service()["status"]["latestReadyRevisionName"]
         change = {"spec": {"template": {"metadata": {"annotations": {"fraud.dev/rolled-out": str(time.time_ns())}}}}}
-        cluster.kubectl("-n", SPACE, "patch", "ksvc", NAME, "--type", "merge", "-p", json.dumps(change))
+        cluster.kubectl("patch", "ksvc", NAME, "--type", "merge", "-p", json.dumps(change), namespace=SPACE)
 
         def replaced() -> bool:
             status = service()["status"]
@@ -116,7 +116,7 @@ def _cluster_side(cluster: Cluster) -> Side:
         until(replaced, PATIENCE_SECONDS, "the new revision to take the traffic")
 
     def end(replica: str) -> None:
-        cluster.kubectl("-n", SPACE, "delete", "pod", replica, "--wait=false")
+        cluster.kubectl("delete", "pod", replica, "--wait=false", namespace=SPACE)
         until(lambda: any(is_ready(pod) for name, pod in pods().items() if name != replica), PATIENCE_SECONDS, "a pod")
 
     return Side(

@@ -30,15 +30,14 @@ def own_namespace(cluster: Cluster) -> Iterator[None]:
         yield
     finally:
         # A namespace waits for the grace periods of the pods that it finds, which nobody needs any more.
-        cluster.kubectl("-n", SPACE, "delete", "ksvc", "--all")
-        cluster.kubectl("-n", SPACE, "delete", "pods", "--all", "--force", "--grace-period=0")
+        cluster.kubectl("delete", "ksvc", "--all", namespace=SPACE)
+        cluster.kubectl("delete", "pods", "--all", "--force", "--grace-period=0", namespace=SPACE)
         cluster.kubectl("delete", "namespace", SPACE, "--timeout=110s")
 
 
 def apply(cluster: Cluster, *objects: Object) -> None:
-    cluster.kubectl(
-        "-n", SPACE, "apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
-    )
+    items = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
+    cluster.kubectl("apply", "-f", "-", stdin=items, namespace=SPACE)
 
 
 def function_image(cluster: Cluster) -> str:
@@ -81,6 +80,6 @@ def receiver(cluster: Cluster) -> Iterator[str]:
         {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod},
         {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": ports},
     )
-    cluster.kubectl("-n", SPACE, "wait", "pod/receiver", "--for=condition=Ready", "--timeout=60s")
+    cluster.kubectl("wait", "pod/receiver", "--for=condition=Ready", "--timeout=60s", namespace=SPACE)
     with cluster.forwarded("svc/receiver", 80, namespace=SPACE) as port:
         yield f"http://127.0.0.1:{port}"
